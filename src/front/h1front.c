@@ -1,0 +1,287 @@
+/* h1front: what the client sends: heads, bodies, what is too slow, too long or too late. */
+#include "front/h1front.h"
+
+#include "base/mem.h"
+#include "h1front_internal.h"
+#include "net/sock.h"
+
+#define LINGER_MS 2000
+
+static const struct conn_events h1front_conn_events;
+
+static size_t head_read_max(const struct proxy *p)
+{
+	return p->request_limits.head + H1FRONT_HEAD_SPARE;
+}
+
+/* ---- deadlines ---- */
+
+static uint64_t wait_ms(const struct h1front *f)
+{
+	const struct proxy_settings *s = f->proxy->settings;
+	if (f->phase == H1_PHASE_LINGER)
+		return LINGER_MS;
+	if (f->phase == H1_PHASE_HEAD && conn_unsent(&f->conn) == 0)
+		return f->used && f->seen == 0 ? s->idle_timeout : s->head_timeout;
+	bool body_comes = f->conn.reading && !f->in.done && f->in.kind != BODY_CLOSE;
+	bool client_lags = conn_unsent(&f->conn) != 0;
+	return body_comes || client_lags ? s->body_timeout : 0;
+}
+
+void h1front_set_deadline(struct h1front *f)
+{
+	f->sent_mark = f->conn.sent;
+	deadline_set(f->proxy->timers, &f->deadline, wait_ms(f));
+}
+
+static void leave(struct h1front *f)
+{
+	struct exchange *x = f->exchange;
+	f->exchange = NULL;
+	if (x != NULL)
+		exchange_abort(x);
+	conn_close(&f->conn);
+}
+
+static void refuse(struct h1front *f, int status)
+{
+	f->keep = false;
+	if (f->exchange == NULL) {
+		f->phase = H1_PHASE_REQUEST;
+		f->in.done = true;
+		f->minor = 1;
+		f->exchange = exchange_new(f->proxy, &f->front);
+	}
+	exchange_refuse(f->exchange, status);
+}
+
+static void on_deadline(struct deadline *d)
+{
+	struct h1front *f = container_of(d, struct h1front, deadline);
+	bool moving = conn_unsent(&f->conn) != 0 && f->sent_mark != f->conn.sent;
+	bool in_request = f->phase == H1_PHASE_REQUEST ||
+			  (f->phase == H1_PHASE_HEAD && f->seen != 0);
+	if (moving)
+		h1front_set_deadline(f);
+	else if (in_request && conn_unsent(&f->conn) == 0)
+		refuse(f, 408);
+	else
+		leave(f);
+}
+
+void h1front_linger(struct h1front *f)
+{
+	/* A client that announced its end sends nothing more: closing cannot reset what it has not read. */
+	if (f->asked_to_close && f->in.done && conn_unsent(&f->conn) == 0) {
+		conn_close(&f->conn);
+		return;
+	}
+	f->phase = H1_PHASE_LINGER;
+	conn_shutdown(&f->conn);
+	conn_read_start(&f->conn);
+	h1front_set_deadline(f);
+}
+
+/* ---- requests ---- */
+
+static void begin_request(struct h1front *f, struct head *h, struct str raw, size_t in_hand)
+{
+	f->phase = H1_PHASE_REQUEST;
+	f->used = true;
+	f->seen = 0;
+	f->minor = h->minor;
+	f->asked_to_close = !h->keep_alive;
+	f->keep = h->keep_alive && !f->proxy->retiring;
+	f->in_hand = in_hand;
+	h1_body_init(&f->in, h->body, h->length);
+	if (h->body == BODY_NONE || (h->body == BODY_LENGTH && h->length == 0))
+		f->in.done = true;
+	f->conn.read_max = f->in.done ? (uint32_t)head_read_max(f->proxy) : CONN_READ_MAX;
+	f->exchange = exchange_new(f->proxy, &f->front);
+	exchange_start(f->exchange, h, raw);
+	f->in_hand = 0;
+}
+
+static size_t take_head(struct h1front *f, struct str in)
+{
+	struct proxy *p = f->proxy;
+	bool hopeless = f->seen != 0 && in.n <= p->request_limits.head &&
+			!h1_may_be_whole(in, f->seen);
+	size_t used;
+	enum h1_result r = hopeless ? H1_PARTIAL
+				    : h1_parse_request(in, &p->request_limits, p->head, &used);
+	if (r == H1_PARTIAL) {
+		bool first = f->seen == 0;
+		f->seen = in.n;
+		if (first)
+			h1front_set_deadline(f);
+		return 0;
+	}
+	if (r != H1_DONE) {
+		refuse(f, h1_result_status(r));
+		return in.n;
+	}
+	begin_request(f, p->head, str_make(in.p, used), in.n - used);
+	return used;
+}
+
+static size_t take_body(struct h1front *f, struct slice in)
+{
+	struct slice data;
+	struct str trailers = {0};
+	size_t used;
+	if (f->in.done || !exchange_wants_body(f->exchange))
+		return 0;
+	enum h1_result r = h1_body_decode(&f->in, in, &data, &used, &trailers);
+	if (r != H1_DONE && r != H1_PARTIAL) {
+		refuse(f, 400);
+		return in.n;
+	}
+	if (data.n != 0 || r == H1_DONE)
+		exchange_body(f->exchange, data, r == H1_DONE, trailers);
+	return used;
+}
+
+static size_t skip_body(struct h1front *f, struct slice in)
+{
+	struct slice data;
+	struct str trailers;
+	size_t used;
+	enum h1_result r = h1_body_decode(&f->in, in, &data, &used, &trailers);
+	if (r != H1_DONE && r != H1_PARTIAL) {
+		conn_close(&f->conn);
+		return in.n;
+	}
+	if (r == H1_DONE) {
+		f->phase = H1_PHASE_HEAD;
+		h1front_set_deadline(f);
+	}
+	return used;
+}
+
+static size_t take_some(struct h1front *f, struct slice in)
+{
+	switch (f->phase) {
+	case H1_PHASE_HEAD: return take_head(f, slice_str(in));
+	case H1_PHASE_REQUEST: return take_body(f, in);
+	case H1_PHASE_SKIP: return skip_body(f, in);
+	case H1_PHASE_LINGER: break;
+	}
+	return in.n;
+}
+
+static size_t on_data(struct conn *c, struct slice in)
+{
+	struct h1front *f = container_of(c, struct h1front, conn);
+	size_t used = 0;
+	while (used < in.n && !conn_is_closed(c)) {
+		size_t n = take_some(f, slice_skip(in, used));
+		if (n == 0)
+			break;
+		used += n;
+	}
+	if (conn_is_closed(c))
+		return in.n;
+	if (f->exchange != NULL) {
+		exchange_flush(f->exchange);
+		/* What is left waits until the app takes it, or for its turn. */
+		if (used < in.n)
+			conn_read_stop(c);
+		h1front_set_deadline(f);
+	}
+	return used;
+}
+
+static void on_eof(struct conn *c)
+{
+	struct h1front *f = container_of(c, struct h1front, conn);
+	bool raw = f->exchange != NULL && f->in.kind == BODY_CLOSE && !f->in.done;
+	if (raw) {
+		f->in.done = true;
+		exchange_body(f->exchange, (struct slice){0}, true, STR(""));
+		return;
+	}
+	/* A half-closed client counts as gone, but what it was answered still goes out. */
+	if (f->exchange == NULL && conn_unsent(c) != 0) {
+		f->keep = false;
+		h1front_linger(f);
+		return;
+	}
+	leave(f);
+}
+
+static void on_drained(struct conn *c)
+{
+	struct h1front *f = container_of(c, struct h1front, conn);
+	if (f->exchange != NULL)
+		exchange_resume(f->exchange);
+	else if (f->phase == H1_PHASE_LINGER && c->eof)
+		conn_close(c);
+	if (!conn_is_closed(c))
+		h1front_set_deadline(f);
+}
+
+static void on_error(struct conn *c, int err)
+{
+	(void)err;
+	leave(container_of(c, struct h1front, conn));
+}
+
+static void on_closed(struct conn *c)
+{
+	struct h1front *f = container_of(c, struct h1front, conn);
+	deadline_clear(&f->deadline);
+	list_remove(&f->node);
+	f->proxy->nfronts--;
+	mem_free(f);
+}
+
+static const struct conn_events h1front_conn_events = {
+	.data = on_data,
+	.eof = on_eof,
+	.drained = on_drained,
+	.error = on_error,
+	.closed = on_closed,
+};
+
+static bool is_trusted(const struct proxy *p, const struct sockaddr_storage *from)
+{
+	for (size_t i = 0; i < p->ntrusted; i++) {
+		if (cidr_contains(&p->trusted[i], from))
+			return true;
+	}
+	return false;
+}
+
+void h1front_accept(struct proxy *p, int fd, const struct sockaddr_storage *from,
+		    unsigned server_port)
+{
+	struct h1front *f = mem_new(struct h1front);
+	f->proxy = p;
+	f->front.ops = &h1front_ops;
+	f->front.server_port = server_port;
+	f->front.trusted = is_trusted(p, from);
+	sock_addr_text(from, f->front.client_ip, &f->front.client_port);
+	deadline_init(&f->deadline, on_deadline);
+	list_push_back(&p->fronts, &f->node);
+	p->nfronts++;
+	conn_init(&f->conn, &p->io, fd, &h1front_conn_events);
+	f->conn.read_max = (uint32_t)head_read_max(p);
+	h1front_set_deadline(f);
+	conn_read_now(&f->conn);
+}
+
+void h1front_close_idle(struct proxy *p)
+{
+	list_for_each_safe (it, &p->fronts) {
+		struct h1front *f = container_of(it, struct h1front, node);
+		if (f->phase == H1_PHASE_HEAD && f->seen == 0 && conn_unsent(&f->conn) == 0)
+			conn_close(&f->conn);
+	}
+}
+
+void h1front_close_all(struct proxy *p)
+{
+	list_for_each_safe (it, &p->fronts)
+		leave(container_of(it, struct h1front, node));
+}
