@@ -1,5 +1,5 @@
-/* A stage for tests of services: a directory below /tmp with real sockets, a loop, a scoreboard, and sites
- * made by looking at the directory as the tree would. */
+/* A stage for tests of services: a directory below /tmp with real sockets, a loop, a scoreboard,
+ * and sites made by looking at the directory as the tree would. */
 #ifndef KP_TESTS_SERVICE_STAGE_H
 #define KP_TESTS_SERVICE_STAGE_H
 
@@ -86,8 +86,9 @@ static inline struct settings *stage_settings(void)
 static inline int stage_up(void **state)
 {
 	(void)state;
-	stage = (struct stage){.dir = "/tmp/kp-service-XXXXXX"};
-	assert_non_null(mkdtemp(stage.dir));
+	stage = (struct stage){.looks = 0};
+	snprintf(stage.dir, sizeof(stage.dir), "/tmp/kp-service-%d", (int)getpid());
+	assert_int_equal(mkdir(stage.dir, 0755), 0);
 	log_set_level(LOG_ERROR);
 	stage.loop = ev_loop_new(EVFLAG_AUTO);
 	stage.timers = timers_new(stage.loop);
@@ -284,8 +285,10 @@ static const struct lease_ops tie_ops = {.close_idle = tie_close_idle, .cut = ti
 
 static inline enum peer_connect tie_connect(struct tie *t, struct peer *p)
 {
-	enum peer_connect result = peer_connect(p, &t->fd);
+	enum peer_connect result;
 
+	*t = (struct tie){.fd = -1};
+	result = peer_connect(p, &t->fd);
 	lease_init(&t->lease, &tie_ops);
 	if (result == PEER_CONNECTED)
 		lease_begin(&t->lease, p);

@@ -1,0 +1,97 @@
+/* service: one service in one process: its settings in force, its peers now and those still
+ * draining, its gate, its line in the scoreboard. The seam between the file system's view and
+ * the requests. The master has services too (without traffic), to know names, settings and
+ * conflicts. */
+#ifndef KP_SERVICE_SERVICE_H
+#define KP_SERVICE_SERVICE_H
+
+#include <ev.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/list.h"
+#include "base/timer.h"
+#include "files/scoreboard.h"
+#include "files/settings.h"
+#include "files/tree.h"
+#include "service/gate.h"
+#include "service/peer.h"
+
+struct routes;
+struct service;
+
+/* What all services of a process share; filled in by the process and constant. */
+struct service_env {
+	struct ev_loop *loop;
+	struct timers *timers;
+	const struct settings *settings; /* .service: defaults; .proxy: max_idle_upstream */
+	struct board *board;             /* NULL in commands */
+	struct board_region *region;     /* this worker's; NULL elsewhere: nothing is accounted */
+	/* Something the master should publish at once has changed (worker only; else NULL). */
+	void (*news)(void *user, const char *service);
+	/* A socket refused: look at the directory again (worker only; else NULL). */
+	void (*look)(void *user, struct site *site);
+	void *user;
+};
+
+/* References: registry and each exchange hold one. A service that was removed lives on, taking no
+   new requests, until its last exchange is done. */
+void service_hold(struct service *s);
+void service_drop(struct service *s);
+
+const char *service_name(const struct service *s);
+/* Read what you need at once: a change of service.ini frees the old ones. Never NULL for a
+ * routed one. */
+const struct service_settings *service_settings(const struct service *s);
+/* The counters to raise; never NULL (a scratch one where nothing is accounted). */
+struct board_service *service_board(struct service *s);
+const struct service_env *service_env(const struct service *s);
+
+/* May a request pass the gate at once? False while others wait. */
+bool service_is_open(const struct service *s);
+/* The peer for the next request: least in flight among those that may be tried now, ties in
+   turn. NULL: none now (no socket, refused lately, backlog full). */
+struct peer *service_pick(struct service *s);
+/* Waits behind the others for at most ms. False: max_held are waiting over all workers; answer
+ * 503. */
+bool service_wait(struct service *s, struct waiter *w, uint64_t ms);
+/* The client has left, or it was answered otherwise. */
+void service_unwait(struct service *s, struct waiter *w);
+/* Was the service removed? Then what waits is answered 503. */
+bool service_is_removed(const struct service *s);
+
+/* What the master publishes of its own view. */
+struct service_view {
+	enum { VIEW_OK, VIEW_CONFLICT, VIEW_INVALID } kind;
+	const char *error; /* NULL: none; also with VIEW_OK (an older state is still in force) */
+	uint64_t stamp;    /* of the settings in force, as board_service.ini_stamp; 0: none */
+	const struct site *site;
+};
+/* v->error lives until the next change of, or view at, this service. */
+void service_view(const struct service *s, struct service_view *v);
+
+/* ---- for the registry ---- */
+
+/* What the services of a registry share. */
+struct service_book {
+	const struct service_env *env;
+	struct routes *routes;
+	struct list touched; /* services whose conflicts may have begun or ended */
+	struct list removed; /* services that live on for their last requests */
+	bool closing;        /* no news any more */
+};
+
+void service_book_init(struct service_book *b, const struct service_env *env);
+void service_book_fini(struct service_book *b);
+
+/* The caller's reference. One of that name that was removed but is still draining comes back. */
+struct service *service_new(struct service_book *b, struct site *site);
+/* Takes in what the tree has seen (an or of tree_change): settings and claims, peers,
+   scoreboard, news; what waits is tried again. elder: whom to ask for the last good settings;
+   NULL: nobody. */
+void service_update(struct service *s, struct site *site, unsigned what,
+		    const struct service *elder);
+/* Out of the routes; what waits is told; its peers drain. Drops the caller's reference. */
+void service_remove(struct service *s);
+
+#endif

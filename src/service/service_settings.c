@@ -1,0 +1,117 @@
+/* service_settings: reads a service's own settings whole before they replace the old ones, which
+ * stay in force while the new are bad. A service without files of its own shares the defaults. */
+#include "base/log.h"
+#include "base/mem.h"
+#include "service_internal.h"
+
+struct choice {
+	const struct service_settings *settings;
+	uint64_t stamp;
+	int64_t since_ns;
+	bool owned;
+};
+
+static uint64_t stamp_of(const struct site *site)
+{
+	const struct file_id *ini = &site->ini, *hosts = &site->hosts;
+	uint64_t ids[] = {ini->dev,   ini->ino,   (uint64_t)ini->ctime_ns,
+			  hosts->dev, hosts->ino, (uint64_t)hosts->ctime_ns};
+	uint64_t stamp = str_hash(str_make((const char *)ids, sizeof(ids)));
+
+	return stamp == 0 ? 1 : stamp;
+}
+
+static void note_error(struct service *s, const char *text)
+{
+	bool same = s->error == NULL ? text == NULL : text != NULL && strcmp(s->error, text) == 0;
+
+	if (same)
+		return;
+	mem_free(s->error);
+	s->error = text == NULL ? NULL : str_dup(str_of(text));
+	if (text != NULL && service_logs(s->env))
+		log_warn("%s: %s%s", s->name, text,
+			 s->settings == NULL ? "" : " (the last good settings stay in force)");
+}
+
+static struct choice choice_of_elder(const struct service *elder)
+{
+	return (struct choice){
+		.settings = elder->settings,
+		.stamp = elder->stamp,
+		.since_ns = elder->claims->claim.since_ns,
+	};
+}
+
+/* False: what is in force stays. */
+static bool choose(struct service *s, const struct service *elder, struct choice *c)
+{
+	const struct site *site = s->site;
+	const struct service_settings *defaults = &s->env->settings->service;
+	bool has_elder = elder != NULL && elder->settings != NULL;
+	struct settings_error err;
+
+	*c = (struct choice){.stamp = stamp_of(site), .since_ns = site->claim_ns};
+	if (site->ini.ino == 0 && site->hosts.ino == 0) {
+		c->settings = defaults;
+	} else if (has_elder && elder->stamp == c->stamp) {
+		c->settings = elder->settings;
+	} else {
+		c->settings = settings_load_service(site->path, defaults, &err);
+		c->owned = true;
+	}
+	if (c->settings != NULL) {
+		note_error(s, NULL);
+		return true;
+	}
+	note_error(s, err.text);
+	if (s->settings != NULL || !has_elder)
+		return false;
+	*c = choice_of_elder(elder);
+	return true;
+}
+
+void service_free_settings(struct service *s)
+{
+	if (s->owns_settings)
+		settings_free_service((struct service_settings *)s->settings);
+	s->settings = NULL;
+	s->owns_settings = false;
+}
+
+void service_read_settings(struct service *s, const struct service *elder)
+{
+	struct choice c;
+
+	if (!choose(s, elder, &c)) {
+		/* One that came back takes its place again with what it had. */
+		if (s->settings != NULL && s->claims->settings == NULL)
+			claims_take(s->claims, s->settings, s->claims->claim.since_ns);
+		claims_settle(s->book);
+		return;
+	}
+	claims_drop(s->claims);
+	service_free_settings(s);
+	s->settings = c.settings;
+	s->owns_settings = c.owned;
+	s->stamp = c.stamp;
+	s->home.drain_ms = c.settings->drain_timeout;
+	claims_take(s->claims, s->settings, c.since_ns);
+	claims_settle(s->book);
+}
+
+void service_view(const struct service *s, struct service_view *v)
+{
+	const char *conflict = claims_conflict(s->claims);
+
+	*v = (struct service_view){.kind = VIEW_OK, .stamp = s->stamp, .site = s->site};
+	v->error = s->error;
+	if (s->settings == NULL) {
+		v->kind = VIEW_INVALID;
+	} else if (conflict != NULL) {
+		v->kind = VIEW_CONFLICT;
+		v->error = conflict;
+	}
+	if (v->error == NULL && s->site != NULL)
+		v->error = s->site->error;
+}
