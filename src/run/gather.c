@@ -1,0 +1,296 @@
+/* One service's status out of many views. The rule behind all of it: a target is only `ready`, and draining
+ * only 0, when every worker says the same as the master's own tree; whoever has not told yet has not seen. */
+#include "run/gather.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const struct board_peer *find_peer(const struct board_service *b, uint64_t dev, uint64_t ino)
+{
+	for (uint32_t i = 0; i < b->npeers && i < BOARD_PEERS; i++) {
+		if (b->peers[i].ino == ino && b->peers[i].dev == dev)
+			return &b->peers[i];
+	}
+	return NULL;
+}
+
+static bool site_has(const struct site *site, const struct board_peer *p)
+{
+	for (size_t i = 0; i < site->nsockets; i++) {
+		if (site->sockets[i].id.ino == p->ino && site->sockets[i].id.dev == p->dev)
+			return true;
+	}
+	return false;
+}
+
+/* Compared as sets: two names may stand for one socket. */
+static bool sees_the_same(const struct board_service *b, const struct site *site)
+{
+	for (size_t i = 0; i < site->nsockets; i++) {
+		if (find_peer(b, site->sockets[i].id.dev, site->sockets[i].id.ino) == NULL)
+			return false;
+	}
+	for (uint32_t i = 0; i < b->npeers && i < BOARD_PEERS; i++) {
+		if (!site_has(site, &b->peers[i]))
+			return false;
+	}
+	return true;
+}
+
+/* Was it ready already? A worker that is just starting has not told of it yet, but will find it; one that is
+   just ending has cleared its table. What was true stays true, so that a respawn or an upgrade does not rewrite
+   every status file twice. */
+static bool was_ready(const struct status *last, const struct tree_socket *s)
+{
+	for (size_t i = 0; last != NULL && i < last->ntargets; i++) {
+		const struct status_target *t = &last->targets[i];
+		if (t->inode == s->id.ino && t->state == TARGET_READY)
+			return true;
+	}
+	return false;
+}
+
+static bool seen_by_all(const struct gather *g, const struct tree_socket *s)
+{
+	for (size_t i = 0; i < g->nworkers; i++) {
+		const struct gather_worker *w = &g->workers[i];
+		if (!w->known && w->passive && was_ready(g->last, s))
+			continue;
+		if (!w->known || find_peer(&w->seen, s->id.dev, s->id.ino) == NULL)
+			return false;
+	}
+	return g->nworkers > 0;
+}
+
+static const struct gather_probe *find_probe(const struct gather *g, const struct tree_socket *s)
+{
+	for (size_t i = 0; i < g->nprobes; i++) {
+		if (g->probes[i].ino == s->id.ino && g->probes[i].dev == s->id.dev)
+			return &g->probes[i];
+	}
+	return NULL;
+}
+
+/* The master's own probe decides; until it has one, any worker that got through is proof enough. */
+static enum target_state target_state(const struct gather *g, const struct tree_socket *s)
+{
+	const struct gather_probe *probe = find_probe(g, s);
+	enum board_peer_state known = probe != NULL ? probe->state : PEER_UNTRIED;
+	if (!seen_by_all(g, s))
+		return TARGET_PENDING;
+	for (size_t i = 0; known == PEER_UNTRIED && i < g->nworkers; i++) {
+		const struct board_peer *p = NULL;
+		if (g->workers[i].known)
+			p = find_peer(&g->workers[i].seen, s->id.dev, s->id.ino);
+		if (p != NULL && p->state == PEER_READY)
+			known = PEER_READY;
+	}
+	switch (known) {
+	case PEER_READY: return TARGET_READY;
+	case PEER_REFUSED: return TARGET_REFUSED;
+	case PEER_DENIED: return TARGET_DENIED;
+	case PEER_UNTRIED: break;
+	}
+	return TARGET_PENDING;
+}
+
+static void gather_targets(const struct gather *g, struct status *out)
+{
+	const struct site *site = g->view->site;
+	for (size_t k = 0; k < site->nsockets; k++) {
+		const struct tree_socket *s = &site->sockets[k];
+		uint64_t in_flight = 0;
+		for (size_t i = 0; i < g->nworkers; i++) {
+			const struct board_peer *p = NULL;
+			if (g->workers[i].known)
+				p = find_peer(&g->workers[i].seen, s->id.dev, s->id.ino);
+			if (p != NULL)
+				in_flight += p->in_flight;
+		}
+		status_add_target(out, s->name, s->id.ino, target_state(g, s), in_flight);
+	}
+}
+
+static uint64_t value(const _Atomic uint32_t *counter)
+{
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+static void add_totals(const struct board_service *b, struct status *out)
+{
+	out->requests += atomic_load_explicit(&b->requests, memory_order_relaxed);
+	out->errors += atomic_load_explicit(&b->errors, memory_order_relaxed);
+	out->cut_off += atomic_load_explicit(&b->cut_off, memory_order_relaxed);
+}
+
+static void gather_counters(const struct gather *g, struct status *out)
+{
+	bool all_see = true;
+	for (size_t i = 0; i < g->nworkers; i++) {
+		const struct gather_worker *w = &g->workers[i];
+		if (!w->known) {
+			/* One that knows nothing of the service has nothing in flight there. */
+			all_see = all_see && w->passive;
+			continue;
+		}
+		out->in_flight += value(&w->seen.in_flight);
+		out->draining += value(&w->seen.draining);
+		out->tunnels += value(&w->seen.tunnels);
+		out->held += value(&w->seen.held);
+		add_totals(&w->seen, out);
+		all_see = all_see && sees_the_same(&w->seen, g->view->site);
+	}
+	if (g->past != NULL)
+		add_totals(g->past, out);
+	if (!all_see && out->draining == 0)
+		out->draining = 1;
+}
+
+/* Values that are told only when all workers agree on them. */
+static void gather_agreed(const struct gather *g, struct status *out)
+{
+	const struct board_service *first = NULL;
+	bool stamp = true, pause = true, stop = true;
+	for (size_t i = 0; i < g->nworkers; i++) {
+		const struct board_service *b = &g->workers[i].seen;
+		if (!g->workers[i].known) {
+			stamp = stamp && g->workers[i].passive && g->last != NULL &&
+				g->last->settings == g->view->stamp;
+			continue;
+		}
+		if (first == NULL)
+			first = b;
+		stamp = stamp && b->ini_stamp == first->ini_stamp;
+		pause = pause && b->pause_ino == first->pause_ino && b->pause_ctime == first->pause_ctime;
+		stop = stop && b->stop_ino == first->stop_ino && b->stop_ctime == first->stop_ctime;
+	}
+	if (first == NULL)
+		return;
+	out->settings = stamp ? first->ini_stamp : 0;
+	if (pause)
+		out->pause = (struct file_id){.ino = first->pause_ino, .ctime_ns = first->pause_ctime};
+	if (stop)
+		out->stop = (struct file_id){.ino = first->stop_ino, .ctime_ns = first->stop_ctime};
+}
+
+static enum service_state gather_state(const struct gather *g, const struct status *out)
+{
+	bool pending = false;
+	if (g->view->kind == VIEW_CONFLICT)
+		return SERVICE_CONFLICT;
+	if (g->view->kind == VIEW_INVALID)
+		return SERVICE_INVALID;
+	for (size_t i = 0; i < out->ntargets; i++) {
+		if (out->targets[i].state == TARGET_READY)
+			return SERVICE_RUNNING;
+		pending = pending || out->targets[i].state == TARGET_PENDING;
+	}
+	/* In the blink between a rename and the last worker's word nothing has been lost yet. */
+	if (pending && g->last != NULL && g->last->state == SERVICE_RUNNING)
+		return SERVICE_RUNNING;
+	return SERVICE_NO_SOCKET;
+}
+
+static void gather_error(const struct gather *g, struct status *out)
+{
+	const struct site *site = g->view->site;
+	char text[1024];
+	if (g->view->error != NULL || site->error != NULL) {
+		status_set_text(&out->error, g->view->error != NULL ? g->view->error : site->error);
+		return;
+	}
+	for (size_t i = 0; i < site->nsockets; i++) {
+		const struct gather_probe *probe = find_probe(g, &site->sockets[i]);
+		if (probe != NULL && probe->state == PEER_DENIED && probe->why != NULL) {
+			status_set_text(&out->error, probe->why);
+			return;
+		}
+	}
+	if (out->state != SERVICE_NO_SOCKET)
+		return;
+	if (site->nsockets == 0)
+		snprintf(text, sizeof(text), "no socket yet: bind one as %s/app.sock, or rename one there",
+			 site->path);
+	else if (out->targets[0].state == TARGET_REFUSED)
+		snprintf(text, sizeof(text), "nobody listens on %s/%s (connection refused)", site->path,
+			 site->sockets[0].name);
+	else
+		snprintf(text, sizeof(text), "%s/%s has not been tried yet", site->path,
+			 site->sockets[0].name);
+	status_set_text(&out->error, text);
+}
+
+void gather_status(const struct gather *g, struct status *out)
+{
+	gather_targets(g, out);
+	gather_counters(g, out);
+	gather_agreed(g, out);
+	out->state = gather_state(g, out);
+	gather_error(g, out);
+}
+
+static bool same_targets(const struct status *a, const struct status *b)
+{
+	if (a->ntargets != b->ntargets)
+		return false;
+	for (size_t i = 0; i < a->ntargets; i++) {
+		const struct status_target *x = &a->targets[i], *y = &b->targets[i];
+		if (x->inode != y->inode || x->state != y->state || strcmp(x->name, y->name) != 0)
+			return false;
+	}
+	return true;
+}
+
+static bool same_file(struct file_id a, struct file_id b)
+{
+	return a.ino == b.ino && a.ctime_ns == b.ctime_ns;
+}
+
+bool gather_is_urgent(const struct status *last, const struct status *now)
+{
+	return last->state != now->state || last->generation != now->generation ||
+	       last->settings != now->settings || strcmp(last->hosts, now->hosts) != 0 ||
+	       strcmp(last->path, now->path) != 0 || strcmp(last->error, now->error) != 0 ||
+	       !same_file(last->pause, now->pause) || !same_file(last->stop, now->stop) ||
+	       (last->draining != 0 && now->draining == 0) || (last->tunnels != 0 && now->tunnels == 0) ||
+	       !same_targets(last, now);
+}
+
+bool gather_differs(const struct status *last, const struct status *now)
+{
+	if (last->in_flight != now->in_flight || last->draining != now->draining ||
+	    last->tunnels != now->tunnels || last->held != now->held || last->requests != now->requests ||
+	    last->errors != now->errors || last->cut_off != now->cut_off || last->tls != now->tls)
+		return true;
+	for (size_t i = 0; i < now->ntargets && i < last->ntargets; i++) {
+		if (last->targets[i].in_flight != now->targets[i].in_flight)
+			return true;
+	}
+	return gather_is_urgent(last, now);
+}
+
+size_t gather_count_targets(const struct status *s)
+{
+	size_t n = 0;
+	for (size_t i = 0; i < s->ntargets; i++)
+		n += s->targets[i].state != TARGET_DRAINING;
+	return n;
+}
+
+static bool covers(const struct status *a, const struct status *b)
+{
+	for (size_t i = 0; i < b->ntargets; i++) {
+		bool found = b->targets[i].state == TARGET_DRAINING;
+		for (size_t k = 0; !found && k < a->ntargets; k++)
+			found = a->targets[k].state != TARGET_DRAINING &&
+				a->targets[k].inode == b->targets[i].inode;
+		if (!found)
+			return false;
+	}
+	return true;
+}
+
+bool gather_same_inodes(const struct status *a, const struct status *b)
+{
+	return covers(a, b) && covers(b, a);
+}

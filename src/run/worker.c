@@ -1,0 +1,371 @@
+/* worker: composes everything below in one loop; see the header for what each signal means. */
+#include "run/worker.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/timer.h"
+#include "files/tree.h"
+#include "front/h1front.h"
+#include "net/listener.h"
+#include "net/sock.h"
+#include "proxy/exchange.h"
+#include "proxy/proxy.h"
+#include "run/lock.h"
+
+#define HEARTBEAT 0.5   /* s */
+#define ORPHAN_POLL 0.1 /* s between looks whether a new master holds the lock */
+#define ANSWER_HEAD_MAX (64 * 1024)
+
+struct door {
+	struct listener listener;
+	struct worker *worker;
+	const struct listen_socket *socket;
+	unsigned port;
+};
+
+enum life { LIFE_SERVING, LIFE_RETIRING, LIFE_ENDING };
+
+struct worker {
+	const struct worker_args *args;
+	struct proxy proxy;
+	struct service_env env;
+	struct tree *tree;
+	struct board_worker *line; /* in the scoreboard */
+	struct door *doors;
+	ev_io signals, life;
+	ev_timer heartbeat, orphan, end;
+	ev_prepare turn;
+	int signal_fd;
+	enum life state;
+	uint64_t accepted;
+};
+
+static uint64_t monotonic_ms(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
+}
+
+/* ---- accepting ---- */
+
+static void on_accepted(struct listener *l, int fd, const struct sockaddr_storage *from)
+{
+	struct door *d = container_of(l, struct door, listener);
+	d->worker->accepted++;
+	h1front_accept(&d->worker->proxy, fd, from, d->port);
+}
+
+static bool is_ours(const struct worker *w, const struct listen_socket *s)
+{
+	const struct board_master *m = board_master(w->args->board);
+	return w->state == LIFE_SERVING && m->owner[s->slot] == w->args->region + 1;
+}
+
+static void tend_doors(struct worker *w)
+{
+	for (size_t i = 0; i < w->args->nlisteners; i++) {
+		struct door *d = &w->doors[i];
+		if (is_ours(w, d->socket))
+			listener_start(&d->listener, w->proxy.loop);
+		else
+			listener_stop(&d->listener, w->proxy.loop);
+	}
+}
+
+static unsigned port_of(int fd)
+{
+	struct sockaddr_storage ss = {.ss_family = AF_UNSPEC};
+	socklen_t len = sizeof(ss);
+	char host[SOCK_ADDR_TEXT];
+	unsigned port = 0;
+	if (getsockname(fd, (struct sockaddr *)&ss, &len) == 0)
+		sock_addr_text(&ss, host, &port);
+	return port;
+}
+
+static void make_doors(struct worker *w)
+{
+	size_t n = w->args->nlisteners;
+	w->doors = mem_zero((n + 1) * sizeof(*w->doors));
+	for (size_t i = 0; i < n; i++) {
+		struct door *d = &w->doors[i];
+		d->worker = w;
+		d->socket = &w->args->listeners[i];
+		d->port = port_of(d->socket->fd);
+		listener_init(&d->listener, d->socket->fd, on_accepted);
+	}
+}
+
+/* ---- ending ---- */
+
+/* Nobody else accepts from these sockets: what has queued there is served, then they are closed. */
+static void close_doors(struct worker *w)
+{
+	for (size_t i = 0; i < w->args->nlisteners; i++) {
+		listener_drain(&w->doors[i].listener);
+		listener_stop(&w->doors[i].listener, w->proxy.loop);
+		close(w->doors[i].socket->fd);
+	}
+}
+
+static void begin_end(struct worker *w)
+{
+	ev_tstamp limit = (ev_tstamp)w->args->settings->proxy.shutdown_timeout / 1000;
+	w->line->ready = 2;
+	w->proxy.retiring = true;
+	ev_timer_set(&w->end, limit, 0);
+	ev_timer_start(w->proxy.loop, &w->end);
+	ev_prepare_start(w->proxy.loop, &w->turn);
+}
+
+static void retire(struct worker *w)
+{
+	if (w->state != LIFE_SERVING)
+		return;
+	w->state = LIFE_RETIRING;
+	tend_doors(w);
+	begin_end(w);
+}
+
+static void shut_down(struct worker *w)
+{
+	if (w->state == LIFE_ENDING)
+		return;
+	if (w->state == LIFE_SERVING) {
+		close_doors(w);
+		begin_end(w);
+	}
+	w->state = LIFE_ENDING;
+	h1front_close_idle(&w->proxy);
+}
+
+static void on_end(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	(void)revents;
+	struct worker *w = container_of(t, struct worker, end);
+	if (w->proxy.nfronts != 0)
+		log_info("ends with %zu connections open: shutdown_timeout is over",
+			 w->proxy.nfronts);
+	h1front_close_all(&w->proxy);
+	ev_break(loop, EVBREAK_ALL);
+}
+
+/* Once a turn while it ends: has the last client gone? */
+static void on_turn(struct ev_loop *loop, ev_prepare *p, int revents)
+{
+	(void)revents;
+	struct worker *w = container_of(p, struct worker, turn);
+	if (w->proxy.nfronts == 0)
+		ev_break(loop, EVBREAK_ALL);
+}
+
+/* ---- what comes from outside ---- */
+
+static void on_signal(struct ev_loop *loop, ev_io *io, int revents)
+{
+	(void)loop;
+	(void)revents;
+	struct worker *w = container_of(io, struct worker, signals);
+	struct signalfd_siginfo info;
+	while (read(w->signal_fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+		switch (info.ssi_signo) {
+		case SIGTERM: shut_down(w); break;
+		case SIGHUP: retire(w); break;
+		case SIGUSR1:
+			if (accesslog_reopen(w->proxy.log) < 0)
+				log_error("access_log %s cannot be opened: %s; still writing to "
+					  "the old one",
+					  w->args->settings->proxy.access_log, strerror(errno));
+			break;
+		default: tend_doors(w);
+		}
+	}
+}
+
+static void on_life(struct ev_loop *loop, ev_io *io, int revents)
+{
+	(void)revents;
+	struct worker *w = container_of(io, struct worker, life);
+	char byte;
+	if (read(io->fd, &byte, 1) != 0)
+		return;
+	ev_io_stop(loop, io);
+	log_warn("the master is gone; serving on until another one holds the lock");
+	ev_timer_start(loop, &w->orphan);
+}
+
+static void on_orphan(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	(void)revents;
+	struct worker *w = container_of(t, struct worker, orphan);
+	if (!lock_is_held(w->args->settings->proxy.runtime_dir))
+		return;
+	ev_timer_stop(loop, t);
+	log_info("a new master is there: making way");
+	if (w->state != LIFE_SERVING)
+		return;
+	close_doors(w);
+	begin_end(w);
+	w->state = LIFE_RETIRING;
+}
+
+static void on_heartbeat(struct ev_loop *loop, ev_timer *t, int revents)
+{
+	(void)loop;
+	(void)revents;
+	struct worker *w = container_of(t, struct worker, heartbeat);
+	w->line->heartbeat = monotonic_ms();
+	w->line->connections = w->proxy.nfronts;
+	w->line->accepted = w->accepted;
+	w->line->log_dropped = accesslog_dropped(w->proxy.log);
+	w->line->overflows = tree_stats(w->tree).overflows;
+}
+
+/* ---- what goes to the master ---- */
+
+static void on_news(void *user, const char *service)
+{
+	struct worker *w = user;
+	char line[BOARD_NAME + 1];
+	int n = snprintf(line, sizeof(line), "%s\n", service);
+	if (write(w->args->news_fd, line, (size_t)n) != n)
+		w->line->news_lost = 1;
+}
+
+static void on_look(void *user, struct site *site)
+{
+	struct worker *w = user;
+	if (w->tree != NULL) /* else the first scan is under way */
+		tree_look(w->tree, site);
+}
+
+/* ---- putting it together ---- */
+
+static void init_proxy(struct worker *w)
+{
+	const struct proxy_settings *s = &w->args->settings->proxy;
+	struct proxy *p = &w->proxy;
+	p->loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+	if (p->loop == NULL) {
+		log_error("no event loop: %s", strerror(errno));
+		_exit(1);
+	}
+	p->timers = timers_new(p->loop);
+	conn_io_init(&p->io, p->loop);
+	p->settings = s;
+	p->log = accesslog_new(p->loop, w->args->log_fd,
+			       s->access_log[0] == '/' ? s->access_log : NULL);
+	p->request_limits = (struct h1_limits){
+		.head = s->max_request_head, .line = s->max_request_line, .fields = s->max_headers};
+	p->answer_limits = (struct h1_limits){
+		.head = ANSWER_HEAD_MAX, .line = ANSWER_HEAD_MAX, .fields = HEAD_FIELDS_MAX};
+	p->trusted = mem_zero((s->trusted_proxies.count + 1) * sizeof(*p->trusted));
+	for (size_t i = 0; i < s->trusted_proxies.count; i++) {
+		if (cidr_parse(s->trusted_proxies.item[i], &p->trusted[p->ntrusted]))
+			p->ntrusted++;
+	}
+	list_init(&p->free_exchanges);
+	list_init(&p->fronts);
+	p->head_memory = mem_alloc(PROXY_HEAD_MAX);
+	p->head = mem_alloc(sizeof(*p->head));
+}
+
+static void init_services(struct worker *w)
+{
+	w->env = (struct service_env){
+		.loop = w->proxy.loop,
+		.timers = w->proxy.timers,
+		.settings = w->args->settings,
+		.board = w->args->board,
+		.region = board_region(w->args->board, w->args->region),
+		.news = on_news,
+		.look = on_look,
+		.user = w,
+	};
+	w->proxy.registry = registry_new(&w->env, w->args->elder);
+	w->tree = tree_open(w->proxy.loop, w->args->settings->proxy.services_dir,
+			    &registry_tree_events, w->proxy.registry);
+	if (w->tree == NULL) {
+		log_error("services_dir %s cannot be opened: %s",
+			  w->args->settings->proxy.services_dir, strerror(errno));
+		_exit(1);
+	}
+}
+
+static void init_signals(struct worker *w)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	sigaddset(&set, SIGUSR1);
+	sigaddset(&set, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGINT, SIG_IGN); /* a terminal's ^C: the master decides */
+	w->signal_fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+	ev_io_init(&w->signals, on_signal, w->signal_fd, EV_READ);
+	ev_io_start(w->proxy.loop, &w->signals);
+}
+
+static void init_watchers(struct worker *w)
+{
+	struct ev_loop *loop = w->proxy.loop;
+	ev_io_init(&w->life, on_life, w->args->life_fd, EV_READ);
+	ev_io_start(loop, &w->life);
+	ev_timer_init(&w->heartbeat, on_heartbeat, HEARTBEAT, HEARTBEAT);
+	ev_timer_start(loop, &w->heartbeat);
+	ev_timer_init(&w->orphan, on_orphan, ORPHAN_POLL, ORPHAN_POLL);
+	ev_timer_init(&w->end, on_end, 0, 0);
+	ev_prepare_init(&w->turn, on_turn);
+}
+
+static void fini(struct worker *w)
+{
+	tree_close(w->tree);
+	registry_free(w->proxy.registry);
+	exchange_free_all(&w->proxy);
+	accesslog_free(w->proxy.log);
+	timers_free(w->proxy.timers);
+	conn_io_fini(&w->proxy.io);
+	ev_loop_destroy(w->proxy.loop);
+	mem_free(w->proxy.trusted);
+	mem_free(w->proxy.head_memory);
+	mem_free(w->proxy.head);
+	mem_free(w->doors);
+}
+
+int worker_run(const struct worker_args *args)
+{
+	struct worker w = {.args = args, .state = LIFE_SERVING};
+	char prefix[48];
+	snprintf(prefix, sizeof(prefix), "worker %u.%u: ", args->generation, args->slot);
+	log_set_prefix(prefix);
+	w.line = board_worker(board_region(args->board, args->region));
+	w.line->heartbeat = monotonic_ms();
+
+	init_proxy(&w);
+	init_services(&w);
+	make_doors(&w);
+	init_signals(&w);
+	init_watchers(&w);
+	on_heartbeat(w.proxy.loop, &w.heartbeat, 0);
+	w.line->ready = 1;
+	tend_doors(&w);
+
+	ev_run(w.proxy.loop, 0);
+	fini(&w);
+	log_set_prefix(NULL);
+	return 0;
+}
