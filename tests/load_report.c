@@ -1,0 +1,139 @@
+/*
+ * What came of each request: counts, the spread of the answer times, the
+ * failures' reasons, and which answers came from a version too old.
+ */
+#include "load.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SHOWN 10
+#define MARKS 4096
+
+struct answer {
+	uint64_t begun;
+	uint32_t us, version;
+};
+
+struct mark {
+	uint64_t from;
+	unsigned version;
+};
+
+static struct answer *answers;
+static size_t count, cap;
+static unsigned failed, per_kind[KIND_COUNT];
+static char shown[SHOWN][256];
+static struct mark marks[MARKS];
+static size_t mark_count;
+
+void report_ok(uint64_t begun, uint64_t ended, unsigned version)
+{
+	if (count == cap) {
+		cap = cap == 0 ? 65536 : cap * 2;
+		answers = realloc(answers, cap * sizeof(*answers));
+		if (answers == NULL)
+			abort();
+	}
+	answers[count].begun = begun;
+	answers[count].us = (uint32_t)((ended - begun) / 1000);
+	answers[count++].version = version;
+}
+
+void report_failed(const struct client *c, uint64_t begun, const char *fmt, ...)
+{
+	static const char *const kinds[KIND_COUNT] = {"GET", "POST", "GET close", "POST close"};
+	char why[128];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(why, sizeof(why), fmt, ap);
+	va_end(ap);
+	if (failed < SHOWN)
+		snprintf(shown[failed], sizeof(shown[failed]),
+			 "failed: %s on client %u, request %u of it, begun %llu, after %llu us: %s",
+			 kinds[c->kind], c->index, c->serial, (unsigned long long)begun,
+			 (unsigned long long)((now_ns() - begun) / 1000), why);
+	failed++;
+	per_kind[c->kind]++;
+}
+
+static void marks_read(void)
+{
+	unsigned long long from;
+	char version[32];
+	FILE *f;
+
+	if (load.marks == NULL)
+		return;
+	f = fopen(load.marks, "r");
+	if (f == NULL)
+		return;
+	while (mark_count < MARKS && fscanf(f, "%llu %31s", &from, version) == 2) {
+		marks[mark_count].from = from;
+		marks[mark_count++].version = (unsigned)atoi(version + (version[0] == 'v'));
+	}
+	fclose(f);
+}
+
+/* Marks are appended in the order of time. */
+static unsigned stale_count(void)
+{
+	unsigned stale = 0, line = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		size_t low = 0, high = mark_count;
+
+		while (low < high) {
+			size_t mid = (low + high) / 2;
+
+			if (marks[mid].from <= answers[i].begun)
+				low = mid + 1;
+			else
+				high = mid;
+		}
+		if (low == 0 || answers[i].version >= marks[low - 1].version)
+			continue;
+		stale++;
+		if (line++ < SHOWN)
+			printf("stale: begun %llu answered by v%u, mark %llu says v%u\n",
+			       (unsigned long long)answers[i].begun, answers[i].version,
+			       (unsigned long long)marks[low - 1].from, marks[low - 1].version);
+	}
+	return stale;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct answer *x = a, *y = b;
+
+	return x->us < y->us ? -1 : x->us > y->us;
+}
+
+static unsigned percentile(unsigned part)
+{
+	return count == 0 ? 0 : answers[(count - 1) * part / 100].us;
+}
+
+int report_print(void)
+{
+	unsigned stale;
+
+	marks_read();
+	stale = stale_count();
+	if (count > 0)
+		qsort(answers, count, sizeof(*answers), by_time);
+	for (unsigned i = 0; i < failed && i < SHOWN; i++)
+		puts(shown[i]);
+	printf(load.json ? "{\"requests\":%zu,\"ok\":%zu,\"failed\":%u,\"failed_get\":%u,"
+			   "\"failed_post\":%u,\"stale\":%u,\"p50_us\":%u,\"p99_us\":%u,"
+			   "\"max_us\":%u}\n"
+			 : "requests=%zu ok=%zu failed=%u failed_get=%u failed_post=%u stale=%u "
+			   "p50_us=%u p99_us=%u max_us=%u\n",
+	       count + failed, count, failed, per_kind[KIND_GET] + per_kind[KIND_ONESHOT],
+	       per_kind[KIND_POST] + per_kind[KIND_POST_ONESHOT], stale, percentile(50),
+	       percentile(99), percentile(100));
+	return failed > 0 || stale > 0;
+}
