@@ -37,15 +37,16 @@ static const struct {
 	const char *name;
 	int (*main)(int argc, char **argv);
 } built_in[] = {
-	{"run", master_main},   {"list", list_main}, {"ls", list_main},
-	{"status", status_main}, {"check", check_main}, {"wait", wait_main},
-	{"set", set_main},      {"version", version_main}, {"help", help_main},
+	{"run", master_main},    {"list", list_main},       {"ls", list_main},
+	{"status", status_main}, {"check", check_main},     {"wait", wait_main},
+	{"set", set_main},       {"version", version_main}, {"help", help_main},
 };
 
 /* A verb becomes a file's name, so nothing but a plain word will do. */
 static bool is_word(const char *verb)
 {
-	return verb[0] != '\0' && strspn(verb, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(verb) &&
+	return verb[0] != '\0' &&
+	       strspn(verb, "abcdefghijklmnopqrstuvwxyz0123456789-") == strlen(verb) &&
 	       verb[0] != '-';
 }
 
@@ -58,7 +59,8 @@ static bool find_hook(const char *verb, char *path, size_t size)
 	if (!is_word(verb))
 		return false;
 	for (size_t i = 0; slash != NULL && i < sizeof(beside) / sizeof(beside[0]); i++) {
-		int n = snprintf(path, size, "%.*s/%s/%s", (int)(slash - exe), exe, beside[i], verb);
+		int n = snprintf(path, size, "%.*s/%s/%s", (int)(slash - exe), exe, beside[i],
+				 verb);
 		if (n > 0 && (size_t)n < size && access(path, X_OK) == 0)
 			return true;
 	}
@@ -66,7 +68,8 @@ static bool find_hook(const char *verb, char *path, size_t size)
 	return n > 0 && (size_t)n < size && access(path, X_OK) == 0;
 }
 
-/* What the settings say of places, so that a script need not read them; it calls us back with the same. */
+/* What the settings say of places, so that a script need not read them; it calls us back with
+   the same. */
 static void hook_environment(const struct settings *s)
 {
 	setenv("KAMAL_PROXY", args_executable(), 1);
@@ -99,7 +102,8 @@ static int no_such_verb(const char *verb)
 	if (v != NULL && v->kind == HELP_LATER)
 		return args_fail(EXIT_USAGE, "there is no verb '%s' yet", verb);
 	if (near != NULL)
-		return args_fail(EXIT_USAGE, "there is no verb '%s'; did you mean '%s'?", verb, near);
+		return args_fail(EXIT_USAGE, "there is no verb '%s'; did you mean '%s'?", verb,
+				 near);
 	return args_fail(EXIT_USAGE, "there is no verb '%s'; see: kamal-proxy help", verb);
 }
 
@@ -147,7 +151,8 @@ int main(int argc, char **argv)
 		if (asks_help(argc - 1, argv + 1))
 			return help_main(2, (char *[]){argv[0], argv[1], NULL});
 		int code = built_in[i].main(argc - 1, argv + 1);
-		return fflush(stdout) == 0 ? code : args_fail(EXIT_FAILED, "stdout: %s", strerror(errno));
+		return fflush(stdout) == 0 ? code
+					   : args_fail(EXIT_FAILED, "stdout: %s", strerror(errno));
 	}
 	if (find_hook(verb, hook, sizeof(hook)))
 		return run_hook(hook, argc - 1, argv + 1);

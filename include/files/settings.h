@@ -1,7 +1,7 @@
 /* settings: every option of the proxy and of a service, in one table each: name, type, default,
  * whether it is built, help. Flags, environment, ini files, `--help` and kamal-proxy.ini all come
  * from it. The sole user of iniparser, whose silent limits it turns into errors: a file is opened
- * O_NONBLOCK (never a link, a FIFO or a device), must be regular and ≤ 64 kB, and is scanned for
+ * O_NONBLOCK (never a FIFO or a device; a service's never by a link), must be regular and ≤ 64 kB, and is scanned for
  * doubled keys, over-long values and unquoted ';' or '#' before iniparser sees it. */
 #ifndef KP_FILES_SETTINGS_H
 #define KP_FILES_SETTINGS_H

@@ -48,7 +48,8 @@ struct conn_events {
 	void (*eof)(struct conn *c);
 	/* All that was sent has left (only after a conn_send that could not send everything). */
 	void (*drained)(struct conn *c);
-	/* The connection failed while reading or while flushing `out`. */
+	/* The connection failed while reading (then `eof` is set), or only while flushing `out`: what the
+	   other side had sent before can still be read. */
 	void (*error)(struct conn *c, int err);
 	/* Last call: nothing refers to the conn any more. */
 	void (*closed)(struct conn *c);

@@ -51,6 +51,8 @@ void origin_begin(struct origin *o, struct origin_user *u, enum method method, s
 		  enum body_kind kind, uint64_t length);
 /* True while a body slice will be taken without piling up. */
 bool origin_wants_body(const struct origin *o);
+/* It will never take anything more (it may still answer). */
+bool origin_is_deaf(const struct origin *o);
 /* Sends request payload (all of it is taken). A failure is told later through `failed`, never from within:
    the app's answer may already be there to be read. */
 void origin_body(struct origin *o, struct slice data, bool fin, struct str trailers);

@@ -1,5 +1,6 @@
-/* args: what the commands share: how their arguments are taken apart, and how they say what is wrong.
- * Each command has flags of its own; every other flag is one of [proxy] and goes to settings_load. */
+/* args: what the commands share: how their arguments are taken apart, and how they say what is
+ * wrong. Each command has flags of its own; every other flag is one of [proxy] and goes to
+ * settings_load. */
 #ifndef KP_RUN_ARGS_H
 #define KP_RUN_ARGS_H
 
@@ -10,7 +11,8 @@
 
 enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2 };
 
-/* A flag of the command: "--json" (flag set) or "--timeout VALUE", "--timeout=VALUE" (value set). */
+/* A flag of the command: "--json" (flag set) or "--timeout VALUE", "--timeout=VALUE" (value
+   set). */
 struct args_flag {
 	const char *name; /* with its dashes */
 	bool *flag;
@@ -23,15 +25,16 @@ struct args {
 	int nproxy;
 	char **other; /* flags of a service and their values (commands that take them) */
 	int nother;
-	char **word;  /* what is no flag */
+	char **word; /* what is no flag */
 	int nwords;
 };
 
-/* argv[0] is the verb. With `services`, flags that are neither the command's nor [proxy]'s go to `other`.
-   False: said on stderr already. The strings are argv's own. */
+/* argv[0] is the verb. With `services`, flags that are neither the command's nor [proxy]'s go
+   to `other`. False: said on stderr already. The strings are argv's own. */
 bool args_split(int argc, char **argv, const struct args_flag *flags, size_t nflags, bool services,
 		struct args *out);
-/* For a hook: only [proxy] flags before "--" are taken out; all the rest goes to `other`, in order. */
+/* For a hook: only [proxy] flags before "--" are taken out; all the rest goes to `other`, in
+   order. */
 void args_split_hook(int argc, char **argv, struct args *out);
 void args_free(struct args *a);
 

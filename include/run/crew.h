@@ -1,5 +1,5 @@
-/* crew: the worker processes. Forks them, replaces the dead and the silent, keeps every listener slot with a
- * live worker, and brings in a new generation before the old one goes.
+/* crew: the worker processes. Forks them, replaces the dead and the silent, keeps every
+ * listener slot with a live worker, and brings in a new generation before the old one goes.
  *
  * STARTING (forked, scanning) → SERVING (accepts for its slots) → RETIRING (drains) → gone. */
 #ifndef KP_RUN_CREW_H
@@ -21,9 +21,9 @@ struct hand {
 	pid_t pid;
 	enum hand_state state;
 	unsigned slot, generation;
-	ev_tstamp since;   /* of the state */
-	bool foreign;      /* uses the scoreboard of a predecessor, which we cannot read */
-	bool ended;        /* told to end before its time; not silent, not to be replaced */
+	ev_tstamp since; /* of the state */
+	bool foreign;    /* uses the scoreboard of a predecessor, which we cannot read */
+	bool ended;      /* told to end before its time; not silent, not to be replaced */
 };
 
 /* A slot's way back after deaths. */
@@ -59,16 +59,17 @@ struct crew {
 	unsigned generation; /* the one that serves */
 	unsigned growing;    /* the one that is being started; 0: none */
 	ev_tstamp growing_since;
-	ev_timer watch;      /* while anybody starts */
+	ev_timer watch; /* while anybody starts */
 	ev_tstamp last_tick, lenient_until;
 	bool stopping;
 };
 
 /* Takes over the estate's workers, if there are any. Everything is kept by pointer. */
-void crew_init(struct crew *c, struct ev_loop *loop, const struct settings *settings, struct estate *estate,
-	       const struct crew_events *events, void *user);
-/* Starts a generation of settings->proxy.worker_count workers; it takes the slots when all are ready, then the
-   others retire. grown() tells; one that is not ready in 10 s is given up if others serve. */
+void crew_init(struct crew *c, struct ev_loop *loop, const struct settings *settings,
+	       struct estate *estate, const struct crew_events *events, void *user);
+/* Starts a generation of settings->proxy.worker_count workers; it takes the slots when all are
+   ready, then the others retire. grown() tells; one that is not ready in 10 s is given up if
+   others serve. */
 void crew_grow(struct crew *c);
 /* After SIGCHLD. A pid that is no worker's goes to other(), which may be NULL. */
 void crew_reap(struct crew *c, void (*other)(void *user, pid_t pid, int status));

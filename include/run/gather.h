@@ -1,5 +1,6 @@
-/* gather: the many views of one service made into one: what the master's tree says, what each worker has told,
- * what probes found, what was published before. Pure: no clock, no file, no log. */
+/* gather: the many views of one service made into one: what the master's tree says, what each
+ * worker has told, what probes found, what was published before. Pure: no clock, no file, no
+ * log. */
 #ifndef KP_RUN_GATHER_H
 #define KP_RUN_GATHER_H
 
@@ -33,12 +34,12 @@ struct gather {
 	size_t nworkers;
 	const struct gather_probe *probes; /* any order; a target without one is untried */
 	size_t nprobes;
-	const struct board_service *past;  /* totals of workers that are gone; NULL: none */
-	const struct status *last;         /* what was published; NULL: nothing yet */
+	const struct board_service *past; /* totals of workers that are gone; NULL: none */
+	const struct status *last;        /* what was published; NULL: nothing yet */
 };
 
-/* Fills out->state, pause, stop, in_flight … cut_off, error, settings and targets. The caller does service,
-   hosts, path, generation and since. */
+/* Fills out->state, pause, stop, in_flight … cut_off, error, settings and targets. The caller
+   does service, hosts, path, generation and since. */
 void gather_status(const struct gather *g, struct status *out);
 
 /* Has anything changed that is published at once? Any counter that is published once a second? */

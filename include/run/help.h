@@ -7,16 +7,17 @@
 
 enum help_kind {
 	HELP_BUILT_IN,
-	HELP_HOOK,   /* a script in hooks/ */
-	HELP_LATER,  /* a name that is taken, not built yet */
+	HELP_HOOK,  /* a script in hooks/ */
+	HELP_LATER, /* a name that is taken, not built yet */
 };
 
 struct help_verb {
 	const char *name;
 	enum help_kind kind;
-	const char *usage;   /* what follows the name */
+	const char *usage; /* what follows the name */
 	const char *summary;
-	const char *text;    /* flags and an example, lines; NULL for hooks (they have their own --help) */
+	const char *
+		text; /* flags and an example, lines; NULL for hooks (they have their own --help) */
 };
 
 extern const struct help_verb help_verbs[];

@@ -1,5 +1,6 @@
-/* lock: who runs. The master holds an OFD write lock on <runtime_dir>/lock for as long as it lives; its
- * descriptor is in no other process. The file holds its pid, and nothing once it has ended in order. */
+/* lock: who runs. The master holds an OFD write lock on <runtime_dir>/lock for as long as it
+ * lives; its descriptor is in no other process. The file holds its pid, and nothing once it has
+ * ended in order. */
 #ifndef KP_RUN_LOCK_H
 #define KP_RUN_LOCK_H
 
@@ -7,7 +8,7 @@
 
 struct lock {
 	int fd;
-	bool orphans; /* the last holder ended without clearing the file: its workers may still serve */
+	bool orphans; /* the last holder did not end in order: its workers may still serve */
 };
 
 enum lock_result { LOCK_TAKEN, LOCK_HELD, LOCK_ERROR };

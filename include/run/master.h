@@ -1,4 +1,5 @@
-/* master: the process that `kamal-proxy run` is. Binds, forks, publishes status, executes its successor. */
+/* master: the process that `kamal-proxy run` is. Binds, forks, publishes status, executes its
+ * successor. */
 #ifndef KP_RUN_MASTER_H
 #define KP_RUN_MASTER_H
 

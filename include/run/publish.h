@@ -1,5 +1,6 @@
-/* publish: keeps <runtime_dir>/status/ true. A status file is written at once when anything of weight changed,
- * once a second when only counters did. Works in slices, so that ten thousand services never stop the loop. */
+/* publish: keeps <runtime_dir>/status/ true. A status file is written at once when anything of
+ * weight changed, once a second when only counters did. Works in slices, so that ten thousand
+ * services never stop the loop. */
 #ifndef KP_RUN_PUBLISH_H
 #define KP_RUN_PUBLISH_H
 
@@ -10,12 +11,13 @@
 #include "files/tree.h"
 #include "service/registry.h"
 
-#define PUBLISH_PAST (BOARD_REGIONS - 1) /* region of totals whose workers are gone; the master's alone */
+#define PUBLISH_PAST                                                                               \
+	(BOARD_REGIONS - 1) /* region of totals whose workers are gone; the master's alone */
 
 struct publisher;
 
-/* Removes status files of services that the registry does not have; the others are taken over. tree may be
-   asked to look again. All are kept by pointer. */
+/* Removes status files of services that the registry does not have; the others are taken over.
+   tree may be asked to look again. All are kept by pointer. */
 struct publisher *publisher_new(struct ev_loop *loop, const char *runtime_dir, struct board *board,
 				struct registry *registry, struct tree *tree);
 void publisher_free(struct publisher *p);

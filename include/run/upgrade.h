@@ -1,5 +1,6 @@
-/* upgrade: SIGHUP. First the binary on disk checks the configuration, as a child; if it is content, the master
- * executes that binary in its own place and hands its estate on. Reload and upgrade are one. */
+/* upgrade: SIGHUP. First the binary on disk checks the configuration, as a child; if it is
+ * content, the master executes that binary in its own place and hands its estate on. Reload and
+ * upgrade are one. */
 #ifndef KP_RUN_UPGRADE_H
 #define KP_RUN_UPGRADE_H
 

@@ -1,6 +1,7 @@
-/* wait: the verb that makes `mv … && kamal-proxy wait --drained && kill OLD` safe. It looks at the service's
- * files itself and is content only when the status names exactly those, as seen by every worker, while a
- * running proxy holds the lock: an answer from before the mv is impossible. */
+/* wait: the verb that makes `mv … && kamal-proxy wait --drained && kill OLD` safe. It looks at
+ * the service's files itself and is content only when the status names exactly those, as seen
+ * by every worker, while a running proxy holds the lock: an answer from before the mv is
+ * impossible. */
 #ifndef KP_RUN_WAIT_H
 #define KP_RUN_WAIT_H
 
@@ -14,7 +15,8 @@ struct wait_goal {
 	bool drained, running, tunnels; /* neither drained nor running: ready */
 };
 
-/* Pure: does the status say what the files say, and what is wanted? False and what is missing, in words. */
+/* Pure: does the status say what the files say, and what is wanted? False and what is missing,
+   in words. */
 bool wait_is_met(const struct wait_goal *goal, const struct site *site, const struct status *status,
 		 char *missing, size_t size);
 

@@ -46,7 +46,11 @@ static bool load_file(struct settings *s, const char *path, bool required,
 	static const char *const sections[] = {"proxy", "service", NULL};
 	struct ini ini;
 	bool absent;
-	if (!ini_read(&ini, path, sections, false, &absent, err))
+	/* Unlike a service's files, which others may drop, this one may be a link: a mounted configuration is. */
+	char *real = realpath(path, NULL);
+	bool readable = ini_read(&ini, real != NULL ? real : path, sections, false, &absent, err);
+	free(real);
+	if (!readable)
 		return false;
 	if (absent)
 		return !required ||

@@ -1,4 +1,5 @@
-/* One service, looked at once: for commands that must not read ten thousand directories to know one. */
+/* One service, looked at once: for commands that must not read ten thousand directories to know
+ * one. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

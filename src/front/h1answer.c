@@ -31,6 +31,13 @@ static void add_fields(struct text *t, const struct head *h)
 	}
 }
 
+/* Bytes that the client does not take, or never will, are watched. */
+static void look_after(struct h1front *f)
+{
+	if (conn_unsent(&f->conn) != 0 || f->conn.write_failed || f->conn.shut)
+		h1front_set_deadline(f);
+}
+
 static void on_interim(struct front *front, const struct head *h)
 {
 	struct h1front *f = h1front_of(front);
@@ -109,13 +116,14 @@ static void on_body(struct front *front, struct slice data, bool fin, struct str
 {
 	struct h1front *f = h1front_of(front);
 	(void)h1send_body(&f->out, data, fin, trailers);
-	if (conn_unsent(&f->conn) != 0)
-		h1front_set_deadline(f);
+	look_after(f);
 }
 
 static void on_flush(struct front *front)
 {
-	(void)h1send_flush(&h1front_of(front)->out);
+	struct h1front *f = h1front_of(front);
+	(void)h1send_flush(&f->out);
+	look_after(f);
 }
 
 static void on_want(struct front *front)
@@ -128,15 +136,17 @@ static void on_want(struct front *front)
 static bool is_full(const struct front *front)
 {
 	const struct h1front *f = container_of(front, const struct h1front, front);
-	return conn_unsent(&f->conn) != 0;
+	return conn_unsent(&f->conn) != 0 || f->conn.write_failed;
 }
 
 static void on_done(struct front *front, bool whole)
 {
 	struct h1front *f = h1front_of(front);
 	f->exchange = NULL;
-	if (!whole) {
-		sock_reset_on_close(f->conn.fd);
+	if (!whole || f->conn.write_failed) {
+		/* A missing end shows by itself, except where the end of the connection is the end. */
+		if (f->out.kind == BODY_CLOSE)
+			sock_reset_on_close(f->conn.fd);
 		conn_close(&f->conn);
 		return;
 	}

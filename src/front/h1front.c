@@ -6,6 +6,7 @@
 #include "net/sock.h"
 
 #define LINGER_MS 2000
+#define GONE_MS 1 /* until a client that takes no more is left, from a clean stack */
 
 static const struct conn_events h1front_conn_events;
 
@@ -19,13 +20,16 @@ static size_t head_read_max(const struct proxy *p)
 static uint64_t wait_ms(const struct h1front *f)
 {
 	const struct proxy_settings *s = f->proxy->settings;
-	if (f->phase == H1_PHASE_LINGER)
+	if (f->conn.write_failed)
+		return GONE_MS;
+	bool client_lags = conn_unsent(&f->conn) != 0;
+	if (f->phase == H1_PHASE_LINGER && !client_lags)
 		return LINGER_MS;
-	if (f->phase == H1_PHASE_HEAD && conn_unsent(&f->conn) == 0)
+	if (f->phase == H1_PHASE_HEAD && !client_lags)
 		return f->used && f->seen == 0 ? s->idle_timeout : s->head_timeout;
 	bool body_comes = f->conn.reading && !f->in.done && f->in.kind != BODY_CLOSE;
-	bool client_lags = conn_unsent(&f->conn) != 0;
-	return body_comes || client_lags ? s->body_timeout : 0;
+	/* Of a tunnel whose app has said its last only the client's end is missing. */
+	return body_comes || client_lags || f->conn.shut ? s->body_timeout : 0;
 }
 
 void h1front_set_deadline(struct h1front *f)
@@ -63,7 +67,7 @@ static void on_deadline(struct deadline *d)
 			  (f->phase == H1_PHASE_HEAD && f->seen != 0);
 	if (moving)
 		h1front_set_deadline(f);
-	else if (in_request && conn_unsent(&f->conn) == 0)
+	else if (in_request && conn_unsent(&f->conn) == 0 && !f->conn.write_failed)
 		refuse(f, 408);
 	else
 		leave(f);
@@ -72,7 +76,8 @@ static void on_deadline(struct deadline *d)
 void h1front_linger(struct h1front *f)
 {
 	/* A client that announced its end sends nothing more: closing cannot reset what it has not read. */
-	if (f->asked_to_close && f->in.done && conn_unsent(&f->conn) == 0) {
+	bool silent = f->conn.eof || (f->asked_to_close && f->in.done);
+	if (silent && conn_unsent(&f->conn) == 0) {
 		conn_close(&f->conn);
 		return;
 	}
@@ -162,12 +167,23 @@ static size_t skip_body(struct h1front *f, struct slice in)
 static size_t take_some(struct h1front *f, struct slice in)
 {
 	switch (f->phase) {
-	case H1_PHASE_HEAD: return take_head(f, slice_str(in));
+	case H1_PHASE_HEAD:
+		/* Who does not take its answers gets no more of them. */
+		return conn_unsent(&f->conn) == 0 ? take_head(f, slice_str(in)) : 0;
 	case H1_PHASE_REQUEST: return take_body(f, in);
 	case H1_PHASE_SKIP: return skip_body(f, in);
 	case H1_PHASE_LINGER: break;
 	}
 	return in.n;
+}
+
+/* Does what is left wait for the app to take it, for its turn, or for the client to take its answers (and
+   not just for more bytes)? */
+static bool must_wait(const struct h1front *f)
+{
+	if (f->exchange != NULL)
+		return f->in.done || !exchange_wants_body(f->exchange);
+	return f->phase == H1_PHASE_HEAD && conn_unsent(&f->conn) != 0;
 }
 
 static size_t on_data(struct conn *c, struct slice in)
@@ -182,13 +198,12 @@ static size_t on_data(struct conn *c, struct slice in)
 	}
 	if (conn_is_closed(c))
 		return in.n;
-	if (f->exchange != NULL) {
+	if (f->exchange != NULL)
 		exchange_flush(f->exchange);
-		/* What is left waits until the app takes it, or for its turn. */
-		if (used < in.n)
-			conn_read_stop(c);
+	if (used < in.n && must_wait(f))
+		conn_read_stop(c);
+	if (f->exchange != NULL)
 		h1front_set_deadline(f);
-	}
 	return used;
 }
 
@@ -217,6 +232,8 @@ static void on_drained(struct conn *c)
 		exchange_resume(f->exchange);
 	else if (f->phase == H1_PHASE_LINGER && c->eof)
 		conn_close(c);
+	else
+		conn_read_start(c);
 	if (!conn_is_closed(c))
 		h1front_set_deadline(f);
 }
@@ -275,7 +292,8 @@ void h1front_close_idle(struct proxy *p)
 {
 	list_for_each_safe (it, &p->fronts) {
 		struct h1front *f = container_of(it, struct h1front, node);
-		if (f->phase == H1_PHASE_HEAD && f->seen == 0 && conn_unsent(&f->conn) == 0)
+		bool idle = f->phase == H1_PHASE_HEAD && f->seen == 0;
+		if (idle && conn_unsent(&f->conn) == 0 && buf_used(&f->conn.in) == 0)
 			conn_close(&f->conn);
 	}
 }

@@ -117,6 +117,7 @@ static size_t take_kept(struct conn *c)
 static void read_failed(struct conn *c, int err)
 {
 	c->reading = false;
+	c->eof = true;
 	conn_interest(c);
 	c->events->error(c, err);
 }

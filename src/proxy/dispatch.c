@@ -32,6 +32,16 @@ static void send_replay(struct exchange *x)
 		origin_body(x->origin, data, fin, x->trailers);
 }
 
+/* The app's time runs while it has the whole request, or does not take what there is of it. While more is
+   to come from the client, the client's side watches that. */
+void exchange_watch_app(struct exchange *x)
+{
+	bool clients_turn = x->request != HALF_DONE && !x->expects && exchange_wants_body(x);
+	if (x->answer == HALF_IDLE)
+		deadline_set(x->proxy->timers, &x->deadline,
+			     clients_turn ? 0 : service_settings(x->service)->target_timeout);
+}
+
 static uint64_t inode_of(const struct peer *p)
 {
 	struct board_peer entry;
@@ -55,8 +65,8 @@ static bool try_to_send(struct exchange *x, bool *gone)
 		return true;
 	}
 	x->target = arena_copy(&x->arena, str_of(peer_name(origin_peer(o))));
-	deadline_set(x->proxy->timers, &x->deadline, service_settings(x->service)->target_timeout);
 	origin_begin(o, &x->user, x->method, x->head, x->kind, x->length);
+	exchange_watch_app(x);
 	return true;
 }
 
@@ -70,6 +80,7 @@ static bool send_again(struct exchange *x)
 		return true;
 	send_replay(x);
 	origin_flush(x->origin);
+	exchange_watch_app(x);
 	x->front->ops->want(x->front);
 	return true;
 }
@@ -127,7 +138,7 @@ static void on_target_timeout(struct deadline *d)
    is, if by now something else than that very socket answers a connect. */
 static bool may_resend(struct exchange *x)
 {
-	if (!method_is_idempotent(x->method) || !x->replayable || x->wants_upgrade)
+	if (!method_is_idempotent(x->method) || !x->replayable)
 		return false;
 	if (x->resent == 1)
 		x->avoid = x->inode;
@@ -139,6 +150,7 @@ static void on_failed(struct origin_user *u, enum origin_failure why)
 	struct exchange *x = container_of(u, struct exchange, user);
 	x->origin = NULL;
 	x->fresh = true;
+	deadline_clear(&x->deadline);
 	if (x->answer != HALF_IDLE) {
 		exchange_refuse(x, 502);
 	} else if (why == ORIGIN_UNWRITTEN && x->replayable && x->unwritten < UNWRITTEN_MAX) {
@@ -185,6 +197,10 @@ static void on_head(struct origin_user *u, struct head *h, enum body_kind kind, 
 	struct front *f = x->front;
 	bool interim = h->status < 200 && h->status != 101;
 	if (interim) {
+		if (h->status == 100 && x->expects) {
+			x->expects = false;
+			exchange_watch_app(x);
+		}
 		rewrite_answer(h, false);
 		f->ops->interim(f, h);
 		return;
@@ -215,7 +231,7 @@ static void on_body(struct origin_user *u, struct slice data, bool fin, struct s
 	f->ops->body(f, data, fin, text_str(&kept));
 	if (fin) {
 		x->answer = HALF_DONE;
-		if (!x->upgraded || x->request == HALF_DONE)
+		if (!x->upgraded || x->request == HALF_DONE || origin_is_deaf(x->origin))
 			exchange_end(x, true);
 	} else if (f->ops->is_full(f)) {
 		origin_pause(x->origin);
@@ -230,8 +246,9 @@ static void on_flush(struct origin_user *u)
 
 static void on_want(struct origin_user *u)
 {
-	struct front *f = container_of(u, struct exchange, user)->front;
-	f->ops->want(f);
+	struct exchange *x = container_of(u, struct exchange, user);
+	exchange_watch_app(x);
+	x->front->ops->want(x->front);
 }
 
 static const struct origin_events exchange_origin_events = {

@@ -17,6 +17,7 @@
 #define REPLAY_KEEP 16384 /* memory of a replay buffer that stays for the next exchange */
 #define PAGE_MAX 4096
 #define CLIENT_GONE 499
+#define TARGET_ROOM 512 /* in a head, for what the origin adds: the longest file name fits */
 
 static uint64_t monotonic_ns(void)
 {
@@ -269,7 +270,7 @@ static bool write_head(struct exchange *x, const struct head *h, size_t prefix)
 		.path = stripped_path(h, s->strip_path_prefix ? prefix : 0),
 		.upgrade = h->upgrade,
 	};
-	struct text t = text_in(x->proxy->head_memory, PROXY_HEAD_MAX);
+	struct text t = text_in(x->proxy->head_memory, PROXY_HEAD_MAX - TARGET_ROOM);
 	rewrite_request(&t, h, &facts);
 	if (!facts.trusted)
 		x->log.remote_addr = STR("");
@@ -285,6 +286,7 @@ void exchange_start(struct exchange *x, struct head *h, struct str raw)
 	note_request(x, h);
 	x->method = h->method;
 	x->wants_upgrade = h->upgrade;
+	x->expects = h->expect_continue;
 	x->kind = h->upgrade ? BODY_CLOSE : h->body;
 	x->length = h->length;
 	bool has_body = x->kind == BODY_CHUNKED || (x->kind == BODY_LENGTH && x->length != 0);
@@ -337,11 +339,10 @@ void exchange_body(struct exchange *x, struct slice data, bool fin, struct str t
 	keep_for_replay(x, slice_str(data));
 	if (x->service != NULL)
 		board_raise(service_board(x->service)->bytes_in, data.n);
-	if (!x->tunnel && x->answer == HALF_IDLE)
-		deadline_set(x->proxy->timers, &x->deadline,
-			     service_settings(x->service)->target_timeout);
+	x->expects = false;
 	origin_body(x->origin, data, fin, x->trailers);
-	if (fin && x->upgraded && x->answer == HALF_DONE)
+	exchange_watch_app(x);
+	if (x->upgraded && x->answer == HALF_DONE && (fin || origin_is_deaf(x->origin)))
 		exchange_end(x, true);
 }
 

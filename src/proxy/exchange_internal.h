@@ -44,6 +44,7 @@ struct exchange {
 	unsigned resent;     /* attempts after bytes had been written */
 	unsigned unwritten;  /* attempts that failed before */
 	bool wants_upgrade, upgraded, tunnel;
+	bool expects; /* the client waits for a 100 with its body */
 
 	/* for the log line */
 	uint64_t started_ns; /* monotonic */
@@ -55,6 +56,8 @@ struct exchange {
 /* dispatch.c: sends it to an instance or lets it wait; may end the exchange. */
 void exchange_dispatch(struct exchange *x);
 void exchange_dispatch_init(struct exchange *x);
+/* Sets or clears target_timeout: whose turn is it? */
+void exchange_watch_app(struct exchange *x);
 
 /* exchange.c */
 void exchange_end(struct exchange *x, bool whole);

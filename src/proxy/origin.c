@@ -136,7 +136,12 @@ void origin_begin(struct origin *o, struct origin_user *u, enum method method, s
 
 bool origin_wants_body(const struct origin *o)
 {
-	return conn_unsent(&o->conn) == 0;
+	return conn_unsent(&o->conn) == 0 && !o->conn.write_failed;
+}
+
+bool origin_is_deaf(const struct origin *o)
+{
+	return o->conn.write_failed;
 }
 
 /* A write that fails is told by the read side, which wakes for a broken connection anyway: the app may have
@@ -278,13 +283,14 @@ static void on_eof(struct conn *c)
 	}
 }
 
+/* A failed write alone says nothing: the app may have answered before it hung up; reading will tell. */
 static void on_error(struct conn *c, int err)
 {
 	(void)err;
 	struct origin *o = container_of(c, struct origin, conn);
 	if (o->user == NULL)
 		origin_close(o);
-	else
+	else if (c->eof)
 		fail(o, failure_of(o));
 }
 

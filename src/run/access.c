@@ -1,5 +1,5 @@
-/* Walks a path as the kernel does and stops where it is refused: "permission denied" alone does not tell a
- * reader which of five directories to mend. */
+/* Walks a path as the kernel does and stops where it is refused: "permission denied" alone does
+ * not tell a reader which of five directories to mend. */
 #include "run/access.h"
 
 #include <errno.h>
@@ -56,11 +56,15 @@ static void explain(const char *path, int mode, char *why, size_t size)
 	letters(mode, need);
 	const char *me = user_name(geteuid(), self, sizeof(self));
 	snprintf(why, size,
-		 "%s has mode %04o, owner %s, group %s: uid %u (%s) may not %s it; mend it with: setfacl -m "
+		 "%s has mode %04o, owner %s, group %s: uid %u (%s) may not %s it; mend it with: "
+		 "setfacl -m "
 		 "u:%s:%s %s (or chmod, chgrp)",
 		 path, (unsigned)(st.st_mode & 07777), user_name(st.st_uid, owner, sizeof(owner)),
 		 group_name(st.st_gid, group, sizeof(group)), (unsigned)geteuid(), me,
-		 mode & W_OK ? "write to" : mode & R_OK ? "read" : "enter", me, need, path);
+		 mode & W_OK   ? "write to"
+		 : mode & R_OK ? "read"
+			       : "enter",
+		 me, need, path);
 }
 
 bool access_check(const char *path, int mode, char *why, size_t size)

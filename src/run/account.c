@@ -31,17 +31,20 @@ static bool resolve_as_root(const char *user, struct account *a, char *why, size
 	if (user[0] == '\0') {
 		if (look_up("kamal-proxy", a) || look_up("nobody", a))
 			return true;
-		snprintf(why, size, "user: neither the account kamal-proxy nor nobody exists; make one: "
-				    "useradd --system --shell /usr/sbin/nologin kamal-proxy");
+		snprintf(why, size,
+			 "user: neither the account kamal-proxy nor nobody exists; make one: "
+			 "useradd --system --shell /usr/sbin/nologin kamal-proxy");
 		return false;
 	}
 	if (!look_up(user, a)) {
-		snprintf(why, size, "user = %s: there is no such account; make it, or name another", user);
+		snprintf(why, size, "user = %s: there is no such account; make it, or name another",
+			 user);
 		return false;
 	}
 	if (a->uid != 0)
 		return true;
-	snprintf(why, size, "user = %s: the proxy does not run as root; name an ordinary account", user);
+	snprintf(why, size, "user = %s: the proxy does not run as root; name an ordinary account",
+		 user);
 	return false;
 }
 
@@ -60,8 +63,10 @@ bool account_resolve(const char *user, struct account *a, char *why, size_t size
 		return true;
 	if (look_up(user, &wanted) && wanted.uid == a->uid)
 		return true;
-	snprintf(why, size, "user = %s: only root can change to it and this is %s; start as root, or leave "
-			    "user out", user, a->name);
+	snprintf(why, size,
+		 "user = %s: only root can change to it and this is %s; start as root, or leave "
+		 "user out",
+		 user, a->name);
 	return false;
 }
 

@@ -1,5 +1,6 @@
-/* Takes a command's arguments apart: its own flags, the proxy's, a service's, and plain words. Which flags
- * are the proxy's is asked of the option table, so that a new option needs nothing here. */
+/* Takes a command's arguments apart: its own flags, the proxy's, a service's, and plain words.
+ * Which flags are the proxy's is asked of the option table, so that a new option needs nothing
+ * here. */
 #include "run/args.h"
 
 #include <errno.h>
@@ -126,7 +127,8 @@ static void take_other(char **argv, int argc, int *i, struct args *out)
 static void take_proxy(char **argv, int argc, int *i, enum proxy_flag kind, struct args *out)
 {
 	out->proxy[out->nproxy++] = argv[*i];
-	if (*i + 1 < argc && (kind == WITH_VALUE || (kind == WITH_WORD && is_bool_word(argv[*i + 1]))))
+	if (*i + 1 < argc &&
+	    (kind == WITH_VALUE || (kind == WITH_WORD && is_bool_word(argv[*i + 1]))))
 		out->proxy[out->nproxy++] = argv[++*i];
 }
 
@@ -212,12 +214,15 @@ struct settings *args_settings(const struct args *a)
 const char *args_service(const struct args *a)
 {
 	if (a->nwords != 1) {
-		args_fail(EXIT_USAGE, "%s: name one service, as in: kamal-proxy %s blog", a->verb, a->verb);
+		args_fail(EXIT_USAGE, "%s: name one service, as in: kamal-proxy %s blog", a->verb,
+			  a->verb);
 		return NULL;
 	}
 	if (!settings_is_service_name(str_of(a->word[0]))) {
-		args_fail(EXIT_USAGE, "%s: '%s' is no service name: 1 to 63 of a-z 0-9 . _ -, not "
-			  "starting with a dot", a->verb, a->word[0]);
+		args_fail(EXIT_USAGE,
+			  "%s: '%s' is no service name: 1 to 63 of a-z 0-9 . _ -, not "
+			  "starting with a dot",
+			  a->verb, a->word[0]);
 		return NULL;
 	}
 	return a->word[0];

@@ -1,5 +1,5 @@
-/* `check`: settings, directories, every service, as the proxy's user meets them. As root it becomes that user
- * first: mode bits alone would not tell of access control lists. */
+/* `check`: settings, directories, every service, as the proxy's user meets them. As root it
+ * becomes that user first: mode bits alone would not tell of access control lists. */
 #include "run/check.h"
 
 #include <errno.h>

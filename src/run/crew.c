@@ -13,12 +13,12 @@
 #include "base/mem.h"
 #include "crew_internal.h"
 
-#define WATCH_EVERY 0.005     /* seconds, while anybody starts */
+#define WATCH_EVERY 0.005 /* seconds, while anybody starts */
 #define GROW_PATIENCE 10.0
 #define SILENT_MS 10000
-#define STOPPED_AFTER 3.0     /* a tick this late: the machine or we were stopped */
-#define DRAIN_EXTRA 2.0       /* beyond shutdown_timeout */
-#define YOUNG 1.0             /* dead within this: back off */
+#define STOPPED_AFTER 3.0 /* a tick this late: the machine or we were stopped */
+#define DRAIN_EXTRA 2.0   /* beyond shutdown_timeout */
+#define YOUNG 1.0         /* dead within this: back off */
 #define BACKOFF_FIRST_MS 100
 #define BACKOFF_MOST_MS 5000
 
@@ -116,7 +116,8 @@ static void give_up(struct crew *c, const char *why)
 	log_error("the new workers are not taking over: %s; the old ones serve on", why);
 	for (unsigned i = 0; i < CREW_REGIONS; i++) {
 		struct hand *h = &c->hand[i];
-		if (h->state == HAND_NONE || h->state == HAND_RETIRING || h->generation != c->growing)
+		if (h->state == HAND_NONE || h->state == HAND_RETIRING ||
+		    h->generation != c->growing)
 			continue;
 		h->ended = true;
 		hand_enter(c, h, HAND_RETIRING);
@@ -132,7 +133,8 @@ static bool fill_growing(struct crew *c)
 	bool have[BOARD_SLOTS] = {false}, ready = true;
 	for (unsigned i = 0; i < CREW_REGIONS; i++) {
 		const struct hand *h = &c->hand[i];
-		if (h->generation != c->growing || (h->state != HAND_STARTING && h->state != HAND_SERVING))
+		if (h->generation != c->growing ||
+		    (h->state != HAND_STARTING && h->state != HAND_SERVING))
 			continue;
 		have[h->slot] = true;
 		ready = ready && h->state == HAND_SERVING;
@@ -177,8 +179,8 @@ static void watch(struct ev_loop *loop, ev_timer *w, int revents)
 		ev_timer_stop(loop, w);
 }
 
-void crew_init(struct crew *c, struct ev_loop *loop, const struct settings *settings, struct estate *estate,
-	       const struct crew_events *events, void *user)
+void crew_init(struct crew *c, struct ev_loop *loop, const struct settings *settings,
+	       struct estate *estate, const struct crew_events *events, void *user)
 {
 	*c = (struct crew){
 		.loop = loop,
@@ -315,11 +317,11 @@ void crew_tick(struct crew *c)
 		if (h->state == HAND_NONE)
 			continue;
 		if (is_silent(c, h))
-			log_error("worker %u.%u (pid %d) has been silent for 10 s: killed", h->generation,
-				  h->slot, (int)h->pid);
+			log_error("worker %u.%u (pid %d) has been silent for 10 s: killed",
+				  h->generation, h->slot, (int)h->pid);
 		else if (is_overdue(c, h))
-			log_warn("worker %u.%u (pid %d) did not end in time: killed", h->generation, h->slot,
-				 (int)h->pid);
+			log_warn("worker %u.%u (pid %d) did not end in time: killed", h->generation,
+				 h->slot, (int)h->pid);
 		else
 			continue;
 		h->ended = true;

@@ -40,8 +40,9 @@ static int by_number(const void *a, const void *b)
 	return (x > y) - (x < y);
 }
 
-/* Whatever the master has open and a worker has no business with: its lock, its end of the life pipe, its
-   loop and watches. They may be many and belong to rooms below, so it is all but what is named. */
+/* Whatever the master has open and a worker has no business with: its lock, its end of the life
+   pipe, its loop and watches. They may be many and belong to rooms below, so it is all but what
+   is named. */
 static void close_others(const struct estate *e)
 {
 	size_t n = 0;
@@ -149,17 +150,20 @@ int crew_fork(struct crew *c, unsigned slot, unsigned generation)
 	return (int)hand_region(c, h);
 }
 
-static struct hand *find_hand(struct crew *c, enum hand_state state, unsigned generation, unsigned slot)
+static struct hand *find_hand(struct crew *c, enum hand_state state, unsigned generation,
+			      unsigned slot)
 {
 	for (unsigned i = 0; i < CREW_REGIONS; i++) {
 		struct hand *h = &c->hand[i];
-		if (h->state == state && !h->foreign && h->generation == generation && h->slot == slot)
+		if (h->state == state && !h->foreign && h->generation == generation &&
+		    h->slot == slot)
 			return h;
 	}
 	return NULL;
 }
 
-/* Whoever may stand in: a serving worker of this generation (0: of any). Another one for each slot. */
+/* Whoever may stand in: a serving worker of this generation (0: of any). Another one for each
+   slot. */
 static struct hand *stand_in(struct crew *c, unsigned generation, unsigned slot)
 {
 	for (unsigned i = 0; i < CREW_REGIONS; i++) {

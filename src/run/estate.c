@@ -1,5 +1,5 @@
-/* The handover: lines of "key value…". A key that a reader does not know is skipped; one that it needs and
- * does not find makes it give up, while nothing has been changed yet. */
+/* The handover: lines of "key value…". A key that a reader does not know is skipped; one that
+ * it needs and does not find makes it give up, while nothing has been changed yet. */
 #include "run/estate.h"
 
 #include <errno.h>
@@ -16,7 +16,8 @@
 
 static void each_fd(const struct estate *e, bool cloexec)
 {
-	const int fds[] = {e->board_fd, e->lock_fd, e->life[0], e->life[1], e->news[0], e->news[1], e->log_fd};
+	const int fds[] = {e->board_fd, e->lock_fd, e->life[0], e->life[1],
+			   e->news[0],  e->news[1], e->log_fd};
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
 		if (fds[i] > 2)
 			sock_set_cloexec(fds[i], cloexec);
@@ -27,10 +28,10 @@ static void each_fd(const struct estate *e, bool cloexec)
 
 static void format(const struct estate *e, struct buf *b)
 {
-	buf_printf(b, "handover 1\ngeneration %u\nslots %u\nboard %d\nlock %d\n", e->generation, e->slots,
-		   e->board_fd, e->lock_fd);
-	buf_printf(b, "life %d %d\nnews %d %d\nlog %d %s\n", e->life[0], e->life[1], e->news[0], e->news[1],
-		   e->log_fd, e->log_path);
+	buf_printf(b, "handover 1\ngeneration %u\nslots %u\nboard %d\nlock %d\n", e->generation,
+		   e->slots, e->board_fd, e->lock_fd);
+	buf_printf(b, "life %d %d\nnews %d %d\nlog %d %s\n", e->life[0], e->life[1], e->news[0],
+		   e->news[1], e->log_fd, e->log_path);
 	for (size_t i = 0; i < e->nlisteners; i++) {
 		const struct listen_socket *l = &e->listeners[i];
 		buf_printf(b, "listener %d %u %d %s\n", l->fd, l->slot, l->tls, l->address);
@@ -83,7 +84,8 @@ static bool read_worker(struct estate *e, const char *line)
 {
 	struct estate_worker w = {0};
 	int retiring;
-	if (sscanf(line, "worker %ld %u %u %u %d", &w.pid, &w.region, &w.slot, &w.generation, &retiring) != 5)
+	if (sscanf(line, "worker %ld %u %u %u %d", &w.pid, &w.region, &w.slot, &w.generation,
+		   &retiring) != 5)
 		return false;
 	w.retiring = retiring != 0;
 	e->workers = mem_grow(e->workers, (e->nworkers + 1) * sizeof(w));

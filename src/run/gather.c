@@ -1,5 +1,6 @@
-/* One service's status out of many views. The rule behind all of it: a target is only `ready`, and draining
- * only 0, when every worker says the same as the master's own tree; whoever has not told yet has not seen. */
+/* One service's status out of many views. The rule behind all of it: a target is only `ready`,
+ * and draining only 0, when every worker says the same as the master's own tree; whoever has
+ * not told yet has not seen. */
 #include "run/gather.h"
 
 #include <stdio.h>
@@ -37,9 +38,9 @@ static bool sees_the_same(const struct board_service *b, const struct site *site
 	return true;
 }
 
-/* Was it ready already? A worker that is just starting has not told of it yet, but will find it; one that is
-   just ending has cleared its table. What was true stays true, so that a respawn or an upgrade does not rewrite
-   every status file twice. */
+/* Was it ready already? A worker that is just starting has not told of it yet, but will find
+   it; one that is just ending has cleared its table. What was true stays true, so that a
+   respawn or an upgrade does not rewrite every status file twice. */
 static bool was_ready(const struct status *last, const struct tree_socket *s)
 {
 	for (size_t i = 0; last != NULL && i < last->ntargets; i++) {
@@ -161,14 +162,16 @@ static void gather_agreed(const struct gather *g, struct status *out)
 		if (first == NULL)
 			first = b;
 		stamp = stamp && b->ini_stamp == first->ini_stamp;
-		pause = pause && b->pause_ino == first->pause_ino && b->pause_ctime == first->pause_ctime;
+		pause = pause && b->pause_ino == first->pause_ino &&
+			b->pause_ctime == first->pause_ctime;
 		stop = stop && b->stop_ino == first->stop_ino && b->stop_ctime == first->stop_ctime;
 	}
 	if (first == NULL)
 		return;
 	out->settings = stamp ? first->ini_stamp : 0;
 	if (pause)
-		out->pause = (struct file_id){.ino = first->pause_ino, .ctime_ns = first->pause_ctime};
+		out->pause = (struct file_id){.ino = first->pause_ino,
+					      .ctime_ns = first->pause_ctime};
 	if (stop)
 		out->stop = (struct file_id){.ino = first->stop_ino, .ctime_ns = first->stop_ctime};
 }
@@ -209,11 +212,11 @@ static void gather_error(const struct gather *g, struct status *out)
 	if (out->state != SERVICE_NO_SOCKET)
 		return;
 	if (site->nsockets == 0)
-		snprintf(text, sizeof(text), "no socket yet: bind one as %s/app.sock, or rename one there",
-			 site->path);
+		snprintf(text, sizeof(text),
+			 "no socket yet: bind one as %s/app.sock, or rename one there", site->path);
 	else if (out->targets[0].state == TARGET_REFUSED)
-		snprintf(text, sizeof(text), "nobody listens on %s/%s (connection refused)", site->path,
-			 site->sockets[0].name);
+		snprintf(text, sizeof(text), "nobody listens on %s/%s (connection refused)",
+			 site->path, site->sockets[0].name);
 	else
 		snprintf(text, sizeof(text), "%s/%s has not been tried yet", site->path,
 			 site->sockets[0].name);
@@ -252,15 +255,16 @@ bool gather_is_urgent(const struct status *last, const struct status *now)
 	       last->settings != now->settings || strcmp(last->hosts, now->hosts) != 0 ||
 	       strcmp(last->path, now->path) != 0 || strcmp(last->error, now->error) != 0 ||
 	       !same_file(last->pause, now->pause) || !same_file(last->stop, now->stop) ||
-	       (last->draining != 0 && now->draining == 0) || (last->tunnels != 0 && now->tunnels == 0) ||
-	       !same_targets(last, now);
+	       (last->draining != 0 && now->draining == 0) ||
+	       (last->tunnels != 0 && now->tunnels == 0) || !same_targets(last, now);
 }
 
 bool gather_differs(const struct status *last, const struct status *now)
 {
 	if (last->in_flight != now->in_flight || last->draining != now->draining ||
-	    last->tunnels != now->tunnels || last->held != now->held || last->requests != now->requests ||
-	    last->errors != now->errors || last->cut_off != now->cut_off || last->tls != now->tls)
+	    last->tunnels != now->tunnels || last->held != now->held ||
+	    last->requests != now->requests || last->errors != now->errors ||
+	    last->cut_off != now->cut_off || last->tls != now->tls)
 		return true;
 	for (size_t i = 0; i < now->ntargets && i < last->ntargets; i++) {
 		if (last->targets[i].in_flight != now->targets[i].in_flight)

@@ -34,7 +34,8 @@ const struct help_verb help_verbs[] = {
 	{"remove", HELP_HOOK, "SERVICE", "remove a service", NULL},
 	{"version", HELP_BUILT_IN, "", "print the version", ""},
 	{"help", HELP_BUILT_IN, "[COMMAND]", "this, or one command in full", ""},
-	{"deploy", HELP_LATER, "SERVICE --target SOCKET", "warm up, hand over, wait for the drain", ""},
+	{"deploy", HELP_LATER, "SERVICE --target SOCKET", "warm up, hand over, wait for the drain",
+	 ""},
 	{"rollback", HELP_LATER, "SERVICE", "the socket before", ""},
 	{"prune", HELP_LATER, "SERVICE", "remove sockets nobody listens on", ""},
 	{"pause", HELP_LATER, "SERVICE", "hold requests", ""},
@@ -86,7 +87,8 @@ const char *help_nearest(const char *name)
 	size_t least = 6;
 	for (size_t i = 0; i < help_nverbs; i++) {
 		/* Halves: of two as near as each other, the one that begins alike. */
-		size_t d = 2 * distance(name, help_verbs[i].name) + (help_verbs[i].name[0] != name[0]);
+		size_t d = 2 * distance(name, help_verbs[i].name) +
+			   (help_verbs[i].name[0] != name[0]);
 		if (help_verbs[i].kind == HELP_LATER || d >= least)
 			continue;
 		least = d;
@@ -97,24 +99,28 @@ const char *help_nearest(const char *name)
 
 void help_print_all(FILE *to)
 {
-	fprintf(to, "kamal-proxy hands a site's traffic from one socket to the next without losing a request.\n"
-		    "There is nothing to register: a service is a directory, a deploy is a rename.\n\n"
-		    "usage: kamal-proxy COMMAND [ARGUMENTS]\n\n");
+	fprintf(to,
+		"kamal-proxy hands a site's traffic from one socket to the next without losing a "
+		"request.\n"
+		"There is nothing to register: a service is a directory, a deploy is a rename.\n\n"
+		"usage: kamal-proxy COMMAND [ARGUMENTS]\n\n");
 	for (size_t i = 0; i < help_nverbs; i++) {
 		if (help_verbs[i].kind != HELP_LATER)
 			fprintf(to, "  %-9s %s\n", help_verbs[i].name, help_verbs[i].summary);
 	}
 	fprintf(to, "\n"
 		    "  kamal-proxy run --http-port 8080 --services-dir /srv/sites\n"
-		    "  cd /srv/sites/blog && mv app.sock.new app.sock && kamal-proxy wait blog --drained\n\n"
-		    "Each command: kamal-proxy COMMAND --help. Exit codes: 0 done, 1 it did not happen, 2 wrong "
+		    "  cd /srv/sites/blog && mv app.sock.new app.sock && kamal-proxy wait blog "
+		    "--drained\n\n"
+		    "Each command: kamal-proxy COMMAND --help. Exit codes: 0 done, 1 it did not "
+		    "happen, 2 wrong "
 		    "usage.\n");
 }
 
 void help_print_verb(FILE *to, const struct help_verb *v)
 {
-	fprintf(to, "usage: kamal-proxy %s%s%s\n%s\n", v->name, v->usage[0] == '\0' ? "" : " ", v->usage,
-		v->summary);
+	fprintf(to, "usage: kamal-proxy %s%s%s\n%s\n", v->name, v->usage[0] == '\0' ? "" : " ",
+		v->usage, v->summary);
 	if (v->text != NULL && v->text[0] != '\0')
 		fprintf(to, "\n%s", v->text);
 	if (strcmp(v->name, "run") == 0 || strcmp(v->name, "set") == 0) {

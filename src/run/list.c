@@ -1,4 +1,5 @@
-/* `list`: reads the status files when a proxy runs (they are then true), the services directory when not. */
+/* `list`: reads the status files when a proxy runs (they are then true), the services directory
+ * when not. */
 #include "run/list.h"
 
 #include <dirent.h>
@@ -28,7 +29,8 @@ struct listing {
 static struct status *add_row(struct listing *l)
 {
 	if ((l->count & (l->count - 1)) == 0)
-		l->rows = mem_grow(l->rows, (l->count == 0 ? 1 : l->count * 2) * sizeof(l->rows[0]));
+		l->rows = mem_grow(l->rows,
+				   (l->count == 0 ? 1 : l->count * 2) * sizeof(l->rows[0]));
 	return &l->rows[l->count++];
 }
 
@@ -161,7 +163,8 @@ static void print_table(const struct listing *l)
 	for (size_t i = 0; i < l->count; i++) {
 		row_cells(l, &l->rows[i], &target, cell);
 		for (int c = 0; c < COLUMNS; c++)
-			print_cell(cell[c], width[c], c == COL_STATE ? colour(l, &l->rows[i]) : NULL,
+			print_cell(cell[c], width[c],
+				   c == COL_STATE ? colour(l, &l->rows[i]) : NULL,
 				   c == COLUMNS - 1);
 		printf("\n");
 	}
@@ -209,7 +212,8 @@ int list_main(int argc, char **argv)
 	if (!args_split(argc, argv, flags, 1, false, &args))
 		return EXIT_USAGE;
 	if (args.nwords > 0)
-		args_fail(EXIT_USAGE, "list: what is '%s'? one service alone: kamal-proxy status %s",
+		args_fail(EXIT_USAGE,
+			  "list: what is '%s'? one service alone: kamal-proxy status %s",
 			  args.word[0], args.word[0]);
 	else if ((settings = args_settings(&args)) != NULL)
 		code = list(settings, json);

@@ -134,8 +134,8 @@ static void print_lines(const struct status *s)
 	line("error", s->error);
 	for (size_t i = 0; i < s->ntargets; i++) {
 		const struct status_target *t = &s->targets[i];
-		printf("%-12s %s  inode %" PRIu64 "  %s  %" PRIu64 " in flight\n", "target", t->name,
-		       t->inode, target_state_name(t->state), t->in_flight);
+		printf("%-12s %s  inode %" PRIu64 "  %s  %" PRIu64 " in flight\n", "target",
+		       t->name, t->inode, target_state_name(t->state), t->in_flight);
 	}
 }
 

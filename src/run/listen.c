@@ -1,5 +1,5 @@
-/* Binds. First without SO_REUSEPORT, to learn whether anybody else has the port (with it, a second proxy would
- * bind beside it unnoticed), then one listener a worker slot with it. */
+/* Binds. First without SO_REUSEPORT, to learn whether anybody else has the port (with it, a
+ * second proxy would bind beside it unnoticed), then one listener a worker slot with it. */
 #include "run/listen.h"
 
 #include <errno.h>
@@ -34,7 +34,8 @@ static bool plan_add(struct listen_plan *plan, const char *ip, unsigned port, bo
 	*a = (struct listen_address){.optional = optional};
 	if (strncmp(ip, UNIX_PREFIX, sizeof(UNIX_PREFIX) - 1) == 0) {
 		struct sockaddr_un sun;
-		size_t most = sizeof(a->text) < sizeof(sun.sun_path) ? sizeof(a->text) : sizeof(sun.sun_path);
+		size_t most = sizeof(a->text) < sizeof(sun.sun_path) ? sizeof(a->text)
+								     : sizeof(sun.sun_path);
 		if (strlen(ip) >= most || unix_path(a) == ip)
 			return false;
 		snprintf(a->text, sizeof(a->text), "%s", ip);
@@ -69,14 +70,17 @@ bool listen_plan(const struct proxy_settings *p, struct listen_plan *plan, char 
 	for (size_t i = 0; i < p->bind.count; i++) {
 		if (plan_add(plan, p->bind.item[i], port, false))
 			continue;
-		snprintf(why, size, "bind = %s: neither a numeric address (127.0.0.1, ::1) nor unix:/path (at "
-				    "most %zu bytes)", p->bind.item[i], sizeof(plan->address[0].text) - 1);
+		snprintf(why, size,
+			 "bind = %s: neither a numeric address (127.0.0.1, ::1) nor unix:/path (at "
+			 "most %zu bytes)",
+			 p->bind.item[i], sizeof(plan->address[0].text) - 1);
 		listen_plan_free(plan);
 		return false;
 	}
 	if (plan->count > 0)
 		return true;
-	snprintf(why, size, "http_port = 0: nothing would listen; set a port, or bind = unix:/path");
+	snprintf(why, size,
+		 "http_port = 0: nothing would listen; set a port, or bind = unix:/path");
 	listen_plan_free(plan);
 	return false;
 }
@@ -92,30 +96,39 @@ static void explain(const struct listen_address *a, int err, char *why, size_t s
 	unsigned port = 0;
 	char host[SOCK_ADDR_TEXT];
 	if (is_unix(a)) {
-		snprintf(why, size, "cannot listen on %s: %s; check that directory, or change bind", a->text,
-			 strerror(err));
+		snprintf(why, size, "cannot listen on %s: %s; check that directory, or change bind",
+			 a->text, strerror(err));
 		return;
 	}
 	sock_addr_text(&a->addr.ss, host, &port);
 	if (err == EACCES)
-		snprintf(why, size, "cannot listen on %s: ports below 1024 need a privilege; start as root, or "
-				    "with CAP_NET_BIND_SERVICE, or set another http_port", a->text);
+		snprintf(
+			why, size,
+			"cannot listen on %s: ports below 1024 need a privilege; start as root, or "
+			"with CAP_NET_BIND_SERVICE, or set another http_port",
+			a->text);
 	else if (err == EADDRINUSE)
-		snprintf(why, size, "cannot listen on %s: another program has this port (see: ss -ltnp 'sport "
-				    "= :%u'); stop it, or set another http_port", a->text, port);
+		snprintf(why, size,
+			 "cannot listen on %s: another program has this port (see: ss -ltnp 'sport "
+			 "= :%u'); stop it, or set another http_port",
+			 a->text, port);
 	else if (err == EADDRNOTAVAIL)
-		snprintf(why, size, "cannot listen on %s: this machine does not have the address; change bind",
+		snprintf(why, size,
+			 "cannot listen on %s: this machine does not have the address; change bind",
 			 a->text);
 	else
-		snprintf(why, size, "cannot listen on %s: %s; change bind or http_port", a->text, strerror(err));
+		snprintf(why, size, "cannot listen on %s: %s; change bind or http_port", a->text,
+			 strerror(err));
 }
 
 static bool may_skip(const struct listen_address *a, int err)
 {
-	return a->optional && (err == EAFNOSUPPORT || err == EADDRNOTAVAIL || err == EPROTONOSUPPORT);
+	return a->optional &&
+	       (err == EAFNOSUPPORT || err == EADDRNOTAVAIL || err == EPROTONOSUPPORT);
 }
 
-/* We hold the lock, so a socket file that nobody listens on is left over; one that answers is not ours. */
+/* We hold the lock, so a socket file that nobody listens on is left over; one that answers is
+   not ours. */
 static int unix_probe(const char *path)
 {
 	struct stat st;
@@ -192,8 +205,8 @@ static int open_one(const struct listen_address *a, const struct listen_socket *
 	return sock_listen(&a->addr, a->addr.ss.ss_family == AF_INET6, false);
 }
 
-bool listen_open(const struct listen_plan *plan, unsigned slots, struct listen_socket **out, size_t *count,
-		 char *why, size_t size)
+bool listen_open(const struct listen_plan *plan, unsigned slots, struct listen_socket **out,
+		 size_t *count, char *why, size_t size)
 {
 	struct listen_socket *all = mem_zero(plan->count * slots * sizeof(*all));
 	size_t n = 0;

@@ -1,5 +1,5 @@
-/* The lock that says which proxy owns a runtime directory. An OFD lock, because it belongs to the open file:
- * it survives exec, and ends with the master however that ends. */
+/* The lock that says which proxy owns a runtime directory. An OFD lock, because it belongs to
+ * the open file: it survives exec, and ends with the master however that ends. */
 #include "run/lock.h"
 
 #include <errno.h>

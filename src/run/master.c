@@ -1,4 +1,5 @@
-/* Composes crew, publisher and upgrade in one loop, and turns signals into calls. It reads no request. */
+/* Composes crew, publisher and upgrade in one loop, and turns signals into calls. It reads no
+ * request. */
 #include "run/master.h"
 
 #include <errno.h>
@@ -24,7 +25,7 @@
 #define KP_VERSION "0.1.0"
 #endif
 
-#define TICK 0.1        /* seconds: a slice of the round through all services */
+#define TICK 0.1 /* seconds: a slice of the round through all services */
 #define TICKS_A_SECOND 10
 #define NEWS_ROOM 4096
 
@@ -114,7 +115,8 @@ static void news_came(struct ev_loop *loop, ev_io *w, int revents)
 
 /* ---- the crew ---- */
 
-/* libev's handlers belong to the process: a child that keeps them would wake a loop it does not run. */
+/* libev's handlers belong to the process: a child that keeps them would wake a loop it does not
+   run. */
 static void crew_child(void *user)
 {
 	struct master *m = user;
@@ -169,7 +171,8 @@ static const struct crew_events crew_events = {
 
 /* ---- signals ---- */
 
-/* Closing ours (the workers close theirs once drained) makes the kernel refuse what would only be reset. */
+/* Closing ours (the workers close theirs once drained) makes the kernel refuse what would only
+   be reset. */
 static void close_listeners(struct master *m)
 {
 	for (size_t i = 0; i < m->estate.nlisteners; i++)
@@ -357,8 +360,10 @@ int master_main(int argc, char **argv)
 	if (!args_split(argc, argv, NULL, 0, false, &args))
 		return EXIT_USAGE;
 	if (args.nwords > 0)
-		return args_fail(EXIT_USAGE, "run: what is '%s'? run takes flags only; see: kamal-proxy help "
-					     "run", args.word[0]);
+		return args_fail(EXIT_USAGE,
+				 "run: what is '%s'? run takes flags only; see: kamal-proxy help "
+				 "run",
+				 args.word[0]);
 	m.settings = args_settings(&args);
 	if (m.settings == NULL)
 		return EXIT_USAGE;

@@ -1,5 +1,5 @@
-/* Finds out who listens. The socket is pinned before it is tried, so that the answer is about that inode and
- * not about what has just been renamed over its name. */
+/* Finds out who listens. The socket is pinned before it is tried, so that the answer is about
+ * that inode and not about what has just been renamed over its name. */
 #include "run/probe.h"
 
 #include <errno.h>
@@ -51,15 +51,16 @@ void probes_sync(struct probes *p, const struct site *site, ev_tstamp now)
 		}
 		p->found = mem_grow(p->found, (i + 1) * sizeof(p->found[0]));
 		p->target = mem_grow(p->target, (i + 1) * sizeof(p->target[0]));
-		p->found[i] = (struct gather_probe){.dev = id.dev, .ino = id.ino, .state = PEER_UNTRIED};
+		p->found[i] = (struct gather_probe){
+			.dev = id.dev, .ino = id.ino, .state = PEER_UNTRIED};
 		p->target[i] = (struct probe_target){.due = now, .named = true};
 		p->count++;
 	}
 	drop_unnamed(p);
 }
 
-static void hear(struct probes *p, const struct board_peer *peer, unsigned region, uint64_t *refused,
-		 uint64_t *ready)
+static void hear(struct probes *p, const struct board_peer *peer, unsigned region,
+		 uint64_t *refused, uint64_t *ready)
 {
 	struct file_id id = {.dev = peer->dev, .ino = peer->ino};
 	size_t i = find(p, id);

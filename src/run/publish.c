@@ -1,5 +1,5 @@
-/* Decides when which service is looked at: at once after news or a change in the tree, in the loop turn that
- * brought it; else in rounds. Each turn does a few milliseconds of work at most. */
+/* Decides when which service is looked at: at once after news or a change in the tree, in the
+ * loop turn that brought it; else in rounds. Each turn does a few milliseconds of work at most. */
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
@@ -101,7 +101,8 @@ static void probe_turn(struct ev_loop *loop, ev_timer *w, int revents)
 		struct post *post = container_of(node, struct post, probing);
 		list_push_back(&seen, node);
 		if (probes_due(&post->probes) <= ev_now(loop))
-			connects += post_publish(p, post); /* puts it at the ring's end if it is still due */
+			connects += post_publish(
+				p, post); /* puts it at the ring's end if it is still due */
 	}
 	for (struct list *node; (node = list_pop_front(&seen)) != NULL;)
 		list_push_back(&p->probing, node);
@@ -192,7 +193,8 @@ void publisher_gone(struct publisher *p, const char *service)
 	post_free(post);
 	p->views_stale = true;
 	if (!p->stopped && status_remove(p->runtime_dir, service) < 0 && errno != ENOENT)
-		log_error("cannot remove %s/status/%s: %s", p->runtime_dir, service, strerror(errno));
+		log_error("cannot remove %s/status/%s: %s", p->runtime_dir, service,
+			  strerror(errno));
 	log_info("%s: removed", service);
 }
 
@@ -230,11 +232,12 @@ void publisher_fold(struct publisher *p, unsigned region)
 	struct board_region *from = board_region(p->board, region);
 	struct board_region *past = board_region(p->board, PUBLISH_PAST);
 	void *value;
-	atomic_store(&board_worker(past)->ready, 1); /* from now on there is something to find in it */
+	atomic_store(&board_worker(past)->ready,
+		     1); /* from now on there is something to find in it */
 	for (size_t i = 0; map_next(&p->posts, &i, &value);) {
 		const struct post *post = value;
-		/* A worker that ended in order has dropped its entries: find would pass them over. The region is
-		   nobody's now, and cleared next. */
+		/* A worker that ended in order has dropped its entries: find would pass them
+		   over. The region is nobody's now, and cleared next. */
 		const struct board_service *dead = board_service_claim(from, str_of(post->name));
 		struct board_service *sum = board_service_claim(past, str_of(post->name));
 		if (dead == NULL || sum == NULL)

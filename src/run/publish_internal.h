@@ -12,14 +12,14 @@
 /* One service as published. */
 struct post {
 	char name[TREE_NAME_MAX + 1];
-	struct list queued;     /* in publisher.queue, or alone */
-	struct list probing;    /* in publisher.probing while a target is due some time */
-	struct status last;     /* what the file holds; !known: there is none */
+	struct list queued;  /* in publisher.queue, or alone */
+	struct list probing; /* in publisher.probing while a target is due some time */
+	struct status last;  /* what the file holds; !known: there is none */
 	bool known, loaded;
-	uint64_t signature;     /* of the workers' counters when it was last looked at */
-	ev_tstamp written;      /* loop time of the last write */
+	uint64_t signature; /* of the workers' counters when it was last looked at */
+	ev_tstamp written;  /* loop time of the last write */
 	struct probes probes;
-	uint64_t *live;         /* inodes of the last set of sockets that was not empty */
+	uint64_t *live; /* inodes of the last set of sockets that was not empty */
 	size_t nlive;
 };
 
@@ -36,7 +36,7 @@ struct publisher {
 	bool failing;     /* the last write failed and was logged */
 	bool begun, stopped;
 	ev_prepare prepare;
-	ev_idle idle;     /* keeps the loop awake while the queue is not empty */
+	ev_idle idle; /* keeps the loop awake while the queue is not empty */
 	ev_timer probe_timer;
 	struct gather_worker workers[BOARD_REGIONS];
 	size_t nworkers;

@@ -19,7 +19,8 @@ static int64_t now_ms(void)
 
 static uint32_t region_pid(struct board *board, unsigned i)
 {
-	return atomic_load_explicit(&board_worker(board_region(board, i))->pid, memory_order_acquire);
+	return atomic_load_explicit(&board_worker(board_region(board, i))->pid,
+				    memory_order_acquire);
 }
 
 static struct board_service *region_find(struct publisher *p, unsigned i, const char *name)
@@ -67,7 +68,8 @@ uint64_t post_signature(struct publisher *p, const struct post *post)
 	return sum;
 }
 
-/* What a restart finds is carried on: the count of handoffs, since when, and which sockets it was. */
+/* What a restart finds is carried on: the count of handoffs, since when, and which sockets it
+   was. */
 static void post_load(struct publisher *p, struct post *post)
 {
 	post->loaded = true;
@@ -194,8 +196,9 @@ static void write_file(struct publisher *p, struct post *post, struct status *no
 		p->failing = false;
 	} else if (!p->failing) {
 		p->failing = true;
-		log_error("cannot write %s/status/%s: %s; commands will wait until it can be written",
-			  p->runtime_dir, post->name, strerror(errno));
+		log_error(
+			"cannot write %s/status/%s: %s; commands will wait until it can be written",
+			p->runtime_dir, post->name, strerror(errno));
 	}
 	status_fini(&post->last);
 	post->last = *now;
@@ -275,7 +278,8 @@ bool post_view_differs(const struct publisher *p, const struct post *post)
 	if (s == NULL || !post->known)
 		return s != NULL;
 	service_view(s, &v);
-	bool conflict = post->last.state == SERVICE_CONFLICT, invalid = post->last.state == SERVICE_INVALID;
+	bool conflict = post->last.state == SERVICE_CONFLICT,
+	     invalid = post->last.state == SERVICE_INVALID;
 	if ((v.kind == VIEW_CONFLICT) != conflict || (v.kind == VIEW_INVALID) != invalid)
 		return true;
 	return v.error != NULL && strcmp(v.error, post->last.error) != 0;

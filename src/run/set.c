@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -14,20 +13,23 @@
 /* A flag that is wrong is wrong usage; a service.ini that was wrong before is not. */
 static int refused(const struct settings_error *err)
 {
-	return args_fail(strncmp(err->text, "--", 2) == 0 ? EXIT_USAGE : EXIT_FAILED, "%s", err->text);
+	return args_fail(strncmp(err->text, "--", 2) == 0 ? EXIT_USAGE : EXIT_FAILED, "%s",
+			 err->text);
 }
 
-/* Made under a name that the proxy does not see, and renamed once its options are in it: a service without
-   them, if only for a moment, might claim every host. */
+/* Made under a name that the proxy does not see, and renamed once its options are in it: a
+   service without them, if only for a moment, might claim every host. */
 static int set_new(const char *services_dir, const char *dir, const struct args *args)
 {
 	char hidden[PATH_MAX], ini[PATH_MAX + 16];
 	struct settings_error err;
-	int n = snprintf(hidden, sizeof(hidden), "%s/.%s.XXXXXX", services_dir, args->word[0]);
+	int n = snprintf(hidden, sizeof(hidden), "%s/.%s.set.%d", services_dir, args->word[0],
+			 (int)getpid());
 	if (n < 0 || (size_t)n >= sizeof(hidden))
 		return args_fail(EXIT_USAGE, "services_dir is too long");
-	if (mkdtemp(hidden) == NULL || chmod(hidden, 0755) < 0)
-		return args_fail(EXIT_FAILED, "cannot make %s: %s; is %s there, and yours to write?", dir,
+	if (mkdir(hidden, 0755) < 0)
+		return args_fail(EXIT_FAILED,
+				 "cannot make %s: %s; is %s there, and yours to write?", dir,
 				 strerror(errno), services_dir);
 	int code = EXIT_DONE;
 	if (settings_set_service(hidden, args->nother, args->other, &err) < 0)
@@ -66,7 +68,8 @@ int set_main(int argc, char **argv)
 		return EXIT_USAGE;
 	service = args_service(&args);
 	if (service != NULL && args.nother == 0)
-		args_fail(EXIT_USAGE, "set: nothing to set; as in: kamal-proxy set %s --host www.example.com",
+		args_fail(EXIT_USAGE,
+			  "set: nothing to set; as in: kamal-proxy set %s --host www.example.com",
 			  service);
 	else if (service != NULL && (settings = args_settings(&args)) != NULL)
 		code = set(settings, service, &args);

@@ -1,5 +1,5 @@
-/* The steps of a start, in the only order that works: what needs root first, the lock before the ports, the
- * step down last. Each failure is one line that says what, why, and what to do. */
+/* The steps of a start, in the only order that works: what needs root first, the lock before
+ * the ports, the step down last. Each failure is one line that says what, why, and what to do. */
 #include "run/start.h"
 
 #include <dirent.h>
@@ -52,11 +52,12 @@ static bool make_dir(const char *option, const char *path, const struct account 
 {
 	bool made = make_parents(path) == 0 && mkdir(path, 0755) == 0;
 	if (!made && errno != EEXIST)
-		return args_fail(EXIT_USAGE, "%s = %s: %s; make it as root: mkdir -p %s && chown %s %s", option,
+		return args_fail(EXIT_USAGE,
+				 "%s = %s: %s; make it as root: mkdir -p %s && chown %s %s", option,
 				 path, strerror(errno), path, a->name, path) == 0;
 	if (a->change && (made || holds_only_ours(path)) && chown(path, a->uid, a->gid) < 0)
-		return args_fail(EXIT_USAGE, "%s = %s: cannot give it to %s: %s", option, path, a->name,
-				 strerror(errno)) == 0;
+		return args_fail(EXIT_USAGE, "%s = %s: cannot give it to %s: %s", option, path,
+				 a->name, strerror(errno)) == 0;
 	return true;
 }
 
@@ -66,7 +67,8 @@ static bool make_dirs(const struct proxy_settings *p, const struct account *a)
 	struct stat st;
 	if (stat(p->services_dir, &st) < 0 || !S_ISDIR(st.st_mode)) {
 		args_fail(EXIT_USAGE, "services_dir = %s: %s; make it: mkdir -p %s && chown %s %s",
-			  p->services_dir, errno == ENOENT ? "it does not exist" : "it is no directory",
+			  p->services_dir,
+			  errno == ENOENT ? "it does not exist" : "it is no directory",
 			  p->services_dir, a->name, p->services_dir);
 		return false;
 	}
@@ -81,8 +83,11 @@ static bool take_lock(const struct proxy_settings *p, struct lock *l)
 	switch (lock_take(p->runtime_dir, l, &holder)) {
 	case LOCK_TAKEN: return true;
 	case LOCK_HELD:
-		args_fail(EXIT_USAGE, "kamal-proxy is already running (pid %ld) with runtime_dir %s: stop it, or "
-				      "give this one a runtime_dir of its own", holder, p->runtime_dir);
+		args_fail(
+			EXIT_USAGE,
+			"kamal-proxy is already running (pid %ld) with runtime_dir %s: stop it, or "
+			"give this one a runtime_dir of its own",
+			holder, p->runtime_dir);
 		return false;
 	case LOCK_ERROR: break;
 	}
@@ -91,8 +96,8 @@ static bool take_lock(const struct proxy_settings *p, struct lock *l)
 	return false;
 }
 
-/* stdout is opened anew: O_APPEND and O_NONBLOCK on the descriptor we were given would change it for
-   whoever shares it. A socket cannot be opened by name; it is used as it is. */
+/* stdout is opened anew: O_APPEND and O_NONBLOCK on the descriptor we were given would change
+   it for whoever shares it. A socket cannot be opened by name; it is used as it is. */
 int start_open_log(const struct proxy_settings *p)
 {
 	const int flags = O_WRONLY | O_APPEND | O_NONBLOCK | O_CLOEXEC | O_NOCTTY;
@@ -113,7 +118,8 @@ static bool open_log(const struct proxy_settings *p, const struct account *a, st
 	mem_free(e->log_path);
 	e->log_path = str_dup(str_of(p->access_log));
 	if (e->log_fd == START_LOG_FAILED) {
-		args_fail(EXIT_USAGE, "access_log = %s: %s; make its directory, or set access_log = stdout",
+		args_fail(EXIT_USAGE,
+			  "access_log = %s: %s; make its directory, or set access_log = stdout",
 			  p->access_log, strerror(errno));
 		return false;
 	}

@@ -1,5 +1,5 @@
-/* The one way to change the running proxy's own settings or its program. Nothing is touched before the new
- * program has read the whole configuration without complaint. */
+/* The one way to change the running proxy's own settings or its program. Nothing is touched
+ * before the new program has read the whole configuration without complaint. */
 #include "run/upgrade.h"
 
 #include <errno.h>
@@ -24,7 +24,8 @@ static void too_long(struct ev_loop *loop, ev_timer *w, int revents)
 	const struct upgrade *u = w->data;
 	(void)loop;
 	(void)revents;
-	log_error("upgrade: the check takes longer than %.0f s: killed; nothing was changed", CHECK_LIMIT);
+	log_error("upgrade: the check takes longer than %.0f s: killed; nothing was changed",
+		  CHECK_LIMIT);
 	kill(u->check, SIGKILL);
 }
 
@@ -55,8 +56,8 @@ char *upgrade_in_force(const struct settings *s, const struct estate *e)
 	return text;
 }
 
-/* Runs the same command line with `check` for `run`. Its stdout, which is the access log's, is put away;
-   problems go to stderr, our log. */
+/* Runs the same command line with `check` for `run`. Its stdout, which is the access log's, is
+   put away; problems go to stderr, our log. */
 static void become_check(const struct upgrade *u)
 {
 	sigset_t none;
@@ -70,7 +71,8 @@ static void become_check(const struct upgrade *u)
 	dup2(null >= 0 ? null : 2, 1);
 	argv[1] = (char[]){"check"};
 	execv(args_executable(), argv);
-	args_fail(EXIT_FAILED, "upgrade: cannot execute %s: %s", args_executable(), strerror(errno));
+	args_fail(EXIT_FAILED, "upgrade: cannot execute %s: %s", args_executable(),
+		  strerror(errno));
 	_exit(127);
 }
 
@@ -84,7 +86,8 @@ void upgrade_check(struct upgrade *u)
 		become_check(u);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	if (pid < 0) {
-		log_error("upgrade: cannot start the check: %s; nothing was changed", strerror(errno));
+		log_error("upgrade: cannot start the check: %s; nothing was changed",
+			  strerror(errno));
 		return;
 	}
 	u->check = pid;
@@ -101,7 +104,8 @@ bool upgrade_child(struct upgrade *u, pid_t pid, int status)
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		u->checked(u->user);
 	else
-		log_error("upgrade: the check of %s failed; nothing was changed", args_executable());
+		log_error("upgrade: the check of %s failed; nothing was changed",
+			  args_executable());
 	return true;
 }
 
@@ -111,7 +115,8 @@ void upgrade_execute(const struct estate *e)
 	sigset_t all, before;
 	int fd = estate_write(e);
 	if (fd < 0) {
-		log_error("upgrade: cannot write the handover: %s; nothing was changed", strerror(errno));
+		log_error("upgrade: cannot write the handover: %s; nothing was changed",
+			  strerror(errno));
 		return;
 	}
 	snprintf(number, sizeof(number), "%d", fd);
@@ -125,7 +130,8 @@ void upgrade_execute(const struct estate *e)
 	unsetenv(ESTATE_ENV);
 	estate_keep(e);
 	close(fd);
-	log_error("upgrade: cannot execute %s: %s; nothing was changed", args_executable(), strerror(err));
+	log_error("upgrade: cannot execute %s: %s; nothing was changed", args_executable(),
+		  strerror(err));
 }
 
 void upgrade_fini(struct upgrade *u)
@@ -176,15 +182,21 @@ bool upgrade_is_possible(const struct settings *s, const char *in_force, char *w
 		size_t eq = str_find(part, '=');
 		if (eq == part.n)
 			continue;
-		struct str key = str_make(part.p, eq), value = str_make(part.p + eq + 1, part.n - eq - 1);
+		struct str key = str_make(part.p, eq),
+			   value = str_make(part.p + eq + 1, part.n - eq - 1);
 		uint64_t slots;
-		if (str_eq(key, STR("slots")) && str_to_u64(value, &slots) && s->proxy.worker_count > slots) {
-			snprintf(why, size, "restart needed: workers = %u, but there are listeners for %llu only",
+		if (str_eq(key, STR("slots")) && str_to_u64(value, &slots) &&
+		    s->proxy.worker_count > slots) {
+			snprintf(why, size,
+				 "restart needed: workers = %u, but there are listeners for %llu "
+				 "only",
 				 s->proxy.worker_count, (unsigned long long)slots);
 			return false;
 		}
-		if (str_eq(key, STR("runtime_dir")) && !str_eq(value, str_of(s->proxy.runtime_dir))) {
-			snprintf(why, size, "restart needed: runtime_dir = %s, but %.*s is in force",
+		if (str_eq(key, STR("runtime_dir")) &&
+		    !str_eq(value, str_of(s->proxy.runtime_dir))) {
+			snprintf(why, size,
+				 "restart needed: runtime_dir = %s, but %.*s is in force",
 				 s->proxy.runtime_dir, STR_ARG(value));
 			return false;
 		}

@@ -22,8 +22,8 @@ struct wait {
 	struct watch *watch;
 	struct watch_dir dir;
 	ev_timer look, limit;
-	bool touched;  /* the status was replaced */
-	int code;      /* −1: still waiting */
+	bool touched; /* the status was replaced */
+	int code;     /* −1: still waiting */
 	char missing[MISSING_MAX];
 };
 
@@ -52,10 +52,11 @@ static bool names_match(const struct site *site, const struct status *s, char *m
 		const struct tree_socket *k = &site->sockets[i];
 		const struct status_target *t = find_target(s, k->name);
 		if (t == NULL || t->inode != k->id.ino)
-			snprintf(missing, size, "%s (inode %" PRIu64 ") has not been taken up yet", k->name,
-				 k->id.ino);
+			snprintf(missing, size, "%s (inode %" PRIu64 ") has not been taken up yet",
+				 k->name, k->id.ino);
 		else if (t->state == TARGET_PENDING)
-			snprintf(missing, size, "%s (inode %" PRIu64 ") is not in use by every worker yet",
+			snprintf(missing, size,
+				 "%s (inode %" PRIu64 ") is not in use by every worker yet",
 				 k->name, k->id.ino);
 		else
 			continue;
@@ -70,7 +71,8 @@ static bool names_match(const struct site *site, const struct status *s, char *m
 	return true;
 }
 
-static bool somebody_listens(const struct site *site, const struct status *s, char *missing, size_t size)
+static bool somebody_listens(const struct site *site, const struct status *s, char *missing,
+			     size_t size)
 {
 	for (size_t i = 0; i < s->ntargets; i++) {
 		if (s->targets[i].state == TARGET_READY)
@@ -86,11 +88,12 @@ static bool somebody_listens(const struct site *site, const struct status *s, ch
 	return false;
 }
 
-static bool nothing_drains(const struct wait_goal *goal, const struct status *s, char *missing, size_t size)
+static bool nothing_drains(const struct wait_goal *goal, const struct status *s, char *missing,
+			   size_t size)
 {
 	if (goal->drained && s->draining != 0) {
-		snprintf(missing, size, "%" PRIu64 " request%s still on replaced sockets", s->draining,
-			 s->draining == 1 ? "" : "s");
+		snprintf(missing, size, "%" PRIu64 " request%s still on replaced sockets",
+			 s->draining, s->draining == 1 ? "" : "s");
 		return false;
 	}
 	if (goal->tunnels && s->tunnels != 0) {
@@ -121,8 +124,8 @@ bool wait_is_met(const struct wait_goal *goal, const struct site *site, const st
 	       nothing_drains(goal, status, missing, size);
 }
 
-/* True once it is decided: w->code. The files are looked at anew each time, before the status: what is
-   met then was met after the caller's own change. */
+/* True once it is decided: w->code. The files are looked at anew each time, before the status:
+   what is met then was met after the caller's own change. */
 static bool decide(struct wait *w)
 {
 	struct status status;
@@ -133,11 +136,14 @@ static bool decide(struct wait *w)
 		return true;
 	}
 	if (!lock_is_held(w->runtime_dir)) {
-		w->code = args_fail(EXIT_FAILED, "kamal-proxy is not running (nobody holds %s/lock)",
+		w->code = args_fail(EXIT_FAILED,
+				    "kamal-proxy is not running (nobody holds %s/lock)",
 				    w->runtime_dir);
 	} else if (!status_read(w->runtime_dir, w->service, &status)) {
-		snprintf(w->missing, sizeof(w->missing), "%s/status/%s: %s", w->runtime_dir, w->service,
-			 errno == ENOENT ? "the proxy has not told of the service yet" : strerror(errno));
+		snprintf(w->missing, sizeof(w->missing), "%s/status/%s: %s", w->runtime_dir,
+			 w->service,
+			 errno == ENOENT ? "the proxy has not told of the service yet"
+					 : strerror(errno));
 		status_fini(&status);
 	} else {
 		if (wait_is_met(&w->goal, site, &status, w->missing, sizeof(w->missing)))
@@ -192,7 +198,8 @@ static void on_done(void *user)
 	w->touched = false;
 }
 
-static const struct watch_events watch_events = {.entry = on_entry, .lost = on_lost, .done = on_done};
+static const struct watch_events watch_events = {
+	.entry = on_entry, .lost = on_lost, .done = on_done};
 
 static int wait_run(struct wait *w, uint64_t limit_ms)
 {
@@ -201,7 +208,8 @@ static int wait_run(struct wait *w, uint64_t limit_ms)
 	w->code = -1;
 	watch_dir_init(&w->dir);
 	snprintf(dir, sizeof(dir), "%s/status", w->runtime_dir);
-	/* Watch first, then look: what is told in between gives an event. Without a watch the timer looks. */
+	/* Watch first, then look: what is told in between gives an event. Without a watch the
+	   timer looks. */
 	w->watch = watch_new(w->loop, &watch_events, w);
 	if (w->watch != NULL)
 		watch_add(w->watch, &w->dir, dir, false);
@@ -244,8 +252,10 @@ int wait_main(int argc, char **argv)
 	else if (ready + w.goal.drained + w.goal.running > 1)
 		args_fail(EXIT_USAGE, "wait: only one of --ready, --drained, --running");
 	else if (!str_to_duration(str_of(timeout), &limit_ms))
-		args_fail(EXIT_USAGE, "wait: --timeout %s is no duration; write 500ms, 30s, 5m", timeout);
-	else if ((w.service = args_service(&args)) != NULL && (settings = args_settings(&args)) != NULL) {
+		args_fail(EXIT_USAGE, "wait: --timeout %s is no duration; write 500ms, 30s, 5m",
+			  timeout);
+	else if ((w.service = args_service(&args)) != NULL &&
+		 (settings = args_settings(&args)) != NULL) {
 		w.services_dir = settings->proxy.services_dir;
 		w.runtime_dir = settings->proxy.runtime_dir;
 		code = wait_run(&w, limit_ms);

@@ -161,11 +161,14 @@ static void on_end(struct ev_loop *loop, ev_timer *t, int revents)
 	ev_break(loop, EVBREAK_ALL);
 }
 
-/* Once a turn while it ends: has the last client gone? */
+/* Once a turn while it ends: has the last client gone? One that has just got an answer whose head did not
+   tell it to go must not be waited for. */
 static void on_turn(struct ev_loop *loop, ev_prepare *p, int revents)
 {
 	(void)revents;
 	struct worker *w = container_of(p, struct worker, turn);
+	if (w->state == LIFE_ENDING)
+		h1front_close_idle(&w->proxy);
 	if (w->proxy.nfronts == 0)
 		ev_break(loop, EVBREAK_ALL);
 }

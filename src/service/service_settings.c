@@ -11,16 +11,6 @@ struct choice {
 	bool owned;
 };
 
-static uint64_t stamp_of(const struct site *site)
-{
-	const struct file_id *ini = &site->ini, *hosts = &site->hosts;
-	uint64_t ids[] = {ini->dev,   ini->ino,   (uint64_t)ini->ctime_ns,
-			  hosts->dev, hosts->ino, (uint64_t)hosts->ctime_ns};
-	uint64_t stamp = str_hash(str_make((const char *)ids, sizeof(ids)));
-
-	return stamp == 0 ? 1 : stamp;
-}
-
 static void note_error(struct service *s, const char *text)
 {
 	bool same = s->error == NULL ? text == NULL : text != NULL && strcmp(s->error, text) == 0;
@@ -51,7 +41,7 @@ static bool choose(struct service *s, const struct service *elder, struct choice
 	bool has_elder = elder != NULL && elder->settings != NULL;
 	struct settings_error err;
 
-	*c = (struct choice){.stamp = stamp_of(site), .since_ns = site->claim_ns};
+	*c = (struct choice){.stamp = settings_stamp(&site->ini, &site->hosts), .since_ns = site->claim_ns};
 	if (site->ini.ino == 0 && site->hosts.ino == 0) {
 		c->settings = defaults;
 	} else if (has_elder && elder->stamp == c->stamp) {
