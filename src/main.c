@@ -83,16 +83,21 @@ static void hook_environment(const struct settings *s)
 static int run_hook(const char *path, int argc, char **argv)
 {
 	struct args args;
+	int code = EXIT_USAGE;
 	args_split_hook(argc, argv, &args);
 	struct settings *s = args_settings(&args);
-	if (s == NULL)
-		return EXIT_USAGE;
-	hook_environment(s);
-	char **hook = mem_zero(((size_t)args.nother + 2) * sizeof(char *));
-	hook[0] = (char *)path;
-	memcpy(hook + 1, args.other, (size_t)args.nother * sizeof(char *));
-	execv(path, hook);
-	return args_fail(EXIT_FAILED, "cannot execute %s: %s", path, strerror(errno));
+	if (s != NULL) {
+		hook_environment(s);
+		char **hook = mem_zero(((size_t)args.nother + 2) * sizeof(char *));
+		hook[0] = (char *)path;
+		memcpy(hook + 1, args.other, (size_t)args.nother * sizeof(char *));
+		execv(path, hook);
+		code = args_fail(EXIT_FAILED, "cannot execute %s: %s", path, strerror(errno));
+		mem_free(hook);
+	}
+	settings_free(s);
+	args_free(&args);
+	return code;
 }
 
 static int no_such_verb(const char *verb)

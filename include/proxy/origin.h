@@ -34,7 +34,7 @@ struct origin_events {
 	void (*body)(struct origin_user *u, struct slice data, bool fin, struct str trailers);
 	/* End of what came in one go: send what waits. Not after fin or failed. */
 	void (*flush)(struct origin_user *u);
-	/* More of the request's body can be taken. */
+	/* More of the request's body can be taken, or none ever will be: ask origin_wants_body. */
 	void (*want)(struct origin_user *u);
 	/* The request will get no (whole) answer. The origin is gone already. */
 	void (*failed)(struct origin_user *u, enum origin_failure why);

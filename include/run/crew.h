@@ -80,6 +80,8 @@ void crew_signal(struct crew *c, int sig);
 /* SIGTERM to all; nobody is replaced any more. */
 void crew_stop(struct crew *c);
 unsigned crew_size(const struct crew *c);
+/* Is any of them foreign? */
+bool crew_has_foreign(const struct crew *c);
 /* Writes who is alive into the estate, for a successor. */
 void crew_leave(struct crew *c);
 void crew_fini(struct crew *c);

@@ -32,6 +32,7 @@ struct gather {
 	const struct service_view *view;
 	const struct gather_worker *workers;
 	size_t nworkers;
+	bool blind; /* there are workers that cannot be asked: draining is not 0 */
 	const struct gather_probe *probes; /* any order; a target without one is untried */
 	size_t nprobes;
 	const struct board_service *past; /* totals of workers that are gone; NULL: none */

@@ -29,6 +29,8 @@ void publisher_changed(struct publisher *p, const char *service, unsigned what);
 void publisher_gone(struct publisher *p, const char *service);
 /* A worker has told. */
 void publisher_news(struct publisher *p, struct str service);
+/* Workers of a predecessor with another scoreboard are alive: who knows what they drain. */
+void publisher_set_blind(struct publisher *p, bool blind);
 /* Look at everything: a worker has come or gone, or its news were lost. */
 void publisher_all(struct publisher *p);
 /* Ten times a second: looks at a tenth of all for changed counters. */

@@ -5,7 +5,6 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "h1front_internal.h"
-#include "net/sock.h"
 
 static struct h1front *h1front_of(struct front *front)
 {
@@ -144,10 +143,7 @@ static void on_done(struct front *front, bool whole)
 	struct h1front *f = h1front_of(front);
 	f->exchange = NULL;
 	if (!whole || f->conn.write_failed) {
-		/* A missing end shows by itself, except where the end of the connection is the end. */
-		if (f->out.kind == BODY_CLOSE)
-			sock_reset_on_close(f->conn.fd);
-		conn_close(&f->conn);
+		h1front_break_off(f);
 		return;
 	}
 	if (!f->keep) {

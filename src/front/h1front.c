@@ -38,13 +38,24 @@ void h1front_set_deadline(struct h1front *f)
 	deadline_set(f->proxy->timers, &f->deadline, wait_ms(f));
 }
 
+void h1front_break_off(struct h1front *f)
+{
+	if (f->out.kind == BODY_CLOSE)
+		sock_reset_on_close(f->conn.fd);
+	conn_close(&f->conn);
+}
+
 static void leave(struct h1front *f)
 {
 	struct exchange *x = f->exchange;
+	bool amid = x != NULL || conn_unsent(&f->conn) != 0;
 	f->exchange = NULL;
 	if (x != NULL)
 		exchange_abort(x);
-	conn_close(&f->conn);
+	if (amid)
+		h1front_break_off(f);
+	else
+		conn_close(&f->conn);
 }
 
 static void refuse(struct h1front *f, int status)

@@ -42,6 +42,9 @@ extern const struct front_ops h1front_ops;
 
 /* The deadline for what is being waited for just now. */
 void h1front_set_deadline(struct h1front *f);
+/* Closes in the middle of an answer, so that the client notices: a missing end shows by itself, except where
+   the end of the connection is the end. */
+void h1front_break_off(struct h1front *f);
 /* After the last answer: half-close, and close once the client has too. */
 void h1front_linger(struct h1front *f);
 

@@ -283,7 +283,8 @@ static void on_eof(struct conn *c)
 	}
 }
 
-/* A failed write alone says nothing: the app may have answered before it hung up; reading will tell. */
+/* A failed write alone says nothing: the app may have answered before it hung up; reading will tell. But
+   nobody waits for the client any more. */
 static void on_error(struct conn *c, int err)
 {
 	(void)err;
@@ -292,6 +293,8 @@ static void on_error(struct conn *c, int err)
 		origin_close(o);
 	else if (c->eof)
 		fail(o, failure_of(o));
+	else
+		o->user->events->want(o->user);
 }
 
 static void on_drained(struct conn *c)

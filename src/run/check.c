@@ -2,11 +2,13 @@
  * becomes that user first: mode bits alone would not tell of access control lists. */
 #include "run/check.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -74,6 +76,25 @@ static void check_site(const struct service_view *v)
 	}
 }
 
+/* Directories that the proxy passes over, because no service can have that name. */
+static void check_names(const char *services_dir)
+{
+	char path[PATH_MAX];
+	struct stat st;
+	DIR *d = opendir(services_dir);
+	if (d == NULL)
+		return; /* said by whoever reads the services */
+	for (struct dirent *e; (e = readdir(d)) != NULL;) {
+		if (e->d_name[0] == '.' || settings_is_service_name(str_of(e->d_name)))
+			continue;
+		snprintf(path, sizeof(path), "%s/%s", services_dir, e->d_name);
+		if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+			problem(path, "no legal name of a service, ignored; use 1 to 63 of "
+				      "a-z 0-9 . _ -");
+	}
+	closedir(d);
+}
+
 static size_t check_services(const struct settings *s)
 {
 	const struct service_env env = {.settings = s};
@@ -85,6 +106,7 @@ static size_t check_services(const struct settings *s)
 		problem("services_dir", why);
 		return 0;
 	}
+	check_names(s->proxy.services_dir);
 	struct registry *r = registry_new(&env, NULL);
 	struct tree *t = tree_open(NULL, s->proxy.services_dir, &registry_tree_events, r);
 	if (t == NULL)

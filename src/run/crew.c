@@ -361,6 +361,15 @@ unsigned crew_size(const struct crew *c)
 	return n;
 }
 
+bool crew_has_foreign(const struct crew *c)
+{
+	for (unsigned i = 0; i < CREW_REGIONS; i++) {
+		if (c->hand[i].state != HAND_NONE && c->hand[i].foreign)
+			return true;
+	}
+	return false;
+}
+
 void crew_leave(struct crew *c)
 {
 	struct estate *e = c->estate;

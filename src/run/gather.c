@@ -126,7 +126,7 @@ static void add_totals(const struct board_service *b, struct status *out)
 
 static void gather_counters(const struct gather *g, struct status *out)
 {
-	bool all_see = true;
+	bool all_see = !g->blind;
 	for (size_t i = 0; i < g->nworkers; i++) {
 		const struct gather_worker *w = &g->workers[i];
 		if (!w->known) {

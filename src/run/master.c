@@ -133,6 +133,7 @@ static void crew_died(void *user, unsigned region)
 static void crew_changed(void *user)
 {
 	struct master *m = user;
+	publisher_set_blind(m->publisher, crew_has_foreign(&m->crew));
 	publisher_all(m->publisher);
 }
 
@@ -352,34 +353,41 @@ static void set_log_level(const struct proxy_settings *p)
 		log_set_level(p->debug ? LOG_DEBUG : level);
 }
 
-int master_main(int argc, char **argv)
+static int serve(struct settings *settings)
 {
 	static struct master m;
-	struct args args;
 	const char *handover = getenv(ESTATE_ENV);
-	if (!args_split(argc, argv, NULL, 0, false, &args))
-		return EXIT_USAGE;
-	if (args.nwords > 0)
-		return args_fail(EXIT_USAGE,
-				 "run: what is '%s'? run takes flags only; see: kamal-proxy help "
-				 "run",
-				 args.word[0]);
-	m.settings = args_settings(&args);
-	if (m.settings == NULL)
-		return EXIT_USAGE;
-	set_log_level(&m.settings->proxy);
+	m.settings = settings;
+	set_log_level(&settings->proxy);
 	signal(SIGPIPE, SIG_IGN);
-	bool ok = handover != NULL ? start_restored(m.settings, handover, &m.estate)
-				   : start_fresh(m.settings, &m.estate);
-	if (!ok)
+	if (handover != NULL ? !start_restored(settings, handover, &m.estate)
+			     : !start_fresh(settings, &m.estate)) {
+		estate_free(&m.estate);
 		return EXIT_USAGE;
+	}
 	m.loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
 	m.timers = timers_new(m.loop);
-	ok = open_tree(&m);
+	bool ok = open_tree(&m);
 	if (ok)
 		run(&m, handover != NULL);
 	fini(&m);
-	settings_free(m.settings);
-	args_free(&args);
 	return ok ? EXIT_DONE : EXIT_USAGE;
+}
+
+int master_main(int argc, char **argv)
+{
+	struct args args;
+	struct settings *settings = NULL;
+	int code = EXIT_USAGE;
+	if (!args_split(argc, argv, NULL, 0, false, &args))
+		return EXIT_USAGE;
+	if (args.nwords > 0)
+		args_fail(EXIT_USAGE,
+			  "run: what is '%s'? run takes flags only; see: kamal-proxy help run",
+			  args.word[0]);
+	else if ((settings = args_settings(&args)) != NULL)
+		code = serve(settings);
+	settings_free(settings);
+	args_free(&args);
+	return code;
 }

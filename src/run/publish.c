@@ -205,6 +205,11 @@ void publisher_news(struct publisher *p, struct str service)
 		enqueue(p, post, true);
 }
 
+void publisher_set_blind(struct publisher *p, bool blind)
+{
+	p->blind = blind;
+}
+
 void publisher_all(struct publisher *p)
 {
 	void *value;

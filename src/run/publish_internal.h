@@ -35,6 +35,7 @@ struct publisher {
 	bool views_stale; /* settings changed: another service's conflict may have gone or come */
 	bool failing;     /* the last write failed and was logged */
 	bool begun, stopped;
+	bool blind;
 	ev_prepare prepare;
 	ev_idle idle; /* keeps the loop awake while the queue is not empty */
 	ev_timer probe_timer;

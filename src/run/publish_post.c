@@ -163,6 +163,7 @@ static void compose(struct publisher *p, struct post *post, const struct service
 		.view = view,
 		.workers = p->workers,
 		.nworkers = p->nworkers,
+		.blind = p->blind,
 		.probes = post->probes.found,
 		.nprobes = post->probes.count,
 		.past = past_find(p, post->name),

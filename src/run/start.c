@@ -50,14 +50,23 @@ static int make_parents(const char *path)
 
 static bool make_dir(const char *option, const char *path, const struct account *a)
 {
+	struct stat st;
 	bool made = make_parents(path) == 0 && mkdir(path, 0755) == 0;
-	if (!made && errno != EEXIST)
-		return args_fail(EXIT_USAGE,
-				 "%s = %s: %s; make it as root: mkdir -p %s && chown %s %s", option,
-				 path, strerror(errno), path, a->name, path) == 0;
-	if (a->change && (made || holds_only_ours(path)) && chown(path, a->uid, a->gid) < 0)
-		return args_fail(EXIT_USAGE, "%s = %s: cannot give it to %s: %s", option, path,
-				 a->name, strerror(errno)) == 0;
+	if (!made && errno != EEXIST) {
+		args_fail(EXIT_USAGE, "%s = %s: %s; make it as root: mkdir -p %s && chown %s %s",
+			  option, path, strerror(errno), path, a->name, path);
+		return false;
+	}
+	if (stat(path, &st) < 0 || !S_ISDIR(st.st_mode)) {
+		args_fail(EXIT_USAGE, "%s = %s: it is no directory; name another, or remove it",
+			  option, path);
+		return false;
+	}
+	if (a->change && (made || holds_only_ours(path)) && chown(path, a->uid, a->gid) < 0) {
+		args_fail(EXIT_USAGE, "%s = %s: cannot give it to %s: %s", option, path, a->name,
+			  strerror(errno));
+		return false;
+	}
 	return true;
 }
 

@@ -82,7 +82,7 @@ load helper
 	PORT=$(free_port)
 	proxy_args
 	set -m
-	"$KAMAL_PROXY" "${ARGS[@]/"$T/log/access.log"/stdout}" >pipe 2>>proxy.err 3>&- &
+	"$KAMAL_PROXY" "${ARGS[@]/"$T/log/access.log"/stdout}" >pipe 2>>proxy.err 3>&- {READER}>&- &
 	set +m
 	PROXY=$!
 	GROUPS_STARTED+=("$PROXY")
@@ -91,7 +91,7 @@ load helper
 	"$TEST_LOAD" --url "http://127.0.0.1:$PORT/" -c 16 -n 3000
 	# O_NONBLOCK is 04000: whoever shares this stdout must not find it set.
 	same 0 $(($(awk '/^flags:/ { print $2 }' "/proc/$PROXY/fdinfo/1") & 04000))
-	in_background drain sh -c 'exec cat <pipe'
+	in_background drain bash -c "exec $READER>&-; exec cat <pipe"
 	get a.org /up >/dev/null
 	eventually grep -q '"path":"/up"' drain.out
 	exec {READER}>&-

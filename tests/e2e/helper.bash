@@ -32,6 +32,7 @@ setup() {
 	LOAD_PID=
 	declare -gA APP=() JOB=()
 	GROUPS_STARTED=()
+	AS=()
 	mkfifo "$T/.tick"
 	exec {TICK}<>"$T/.tick"
 	cd "$T" || return 1

@@ -227,8 +227,8 @@ ready_now() {
 	PROXY=$!
 	proxy_up
 	ready web
-	in_background many "$TEST_LOAD" --url "http://127.0.0.1:$PORT/up" -c 150 -n 600
-	await many || cat many.out
+	in_background many "$TEST_LOAD" --url "http://127.0.0.1:$PORT/up" -c 150 -n 2000 --mix oneshot
+	await many
 	same "version v1" "$(get a.org /)"
 	stop_proxy
 }
