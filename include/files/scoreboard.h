@@ -35,7 +35,8 @@ struct board_service {
 	char name[BOARD_NAME]; /* set once, before `used` */
 	_Atomic uint32_t used; /* 1: in use; 2: the worker has dropped the service */
 	_Atomic uint32_t seq;  /* odd while peers/pause/stop are being written */
-	uint32_t npeers;       /* current ones only */
+	uint32_t npeers;       /* current ones */
+	uint32_t nreplaced;    /* behind them: replaced ones that still had requests */
 	struct board_peer peers[BOARD_PEERS];
 	uint64_t pause_ino, stop_ino;
 	int64_t pause_ctime, stop_ctime;

@@ -122,6 +122,8 @@ bool peer_is(const struct peer *p, const struct file_id *id);
 bool peer_place(struct peer *p, const char *name, uint32_t slot);
 /* Takes its slot away. */
 void peer_unplace(struct peer *p);
+/* Gives a replaced one that still has requests a slot behind the current ones. False: it has none. */
+bool peer_list_drain(struct peer *p, uint32_t slot);
 /* Its idle connections are closed; what is in flight drains. Frees it when there is nothing. */
 void peer_replace(struct peer *p);
 void peer_tell(const struct peer *p, struct board_peer *entry);

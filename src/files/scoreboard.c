@@ -235,7 +235,7 @@ struct board_service *board_service_claim(struct board_region *r, struct str nam
 		BOARD_TOTALS(X)
 #undef X
 	}
-	s->npeers = 0;
+	s->npeers = s->nreplaced = 0;
 	s->pause_ino = s->stop_ino = 0;
 	s->pause_ctime = s->stop_ctime = 0;
 	s->ini_stamp = 0;

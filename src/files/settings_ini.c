@@ -81,24 +81,26 @@ static bool scan_key(struct scan *s, struct str key)
 }
 
 /* Takes the quotes off, or refuses what would be cut without them. */
-static bool scan_value(struct scan *s, struct str *value)
+static bool scan_value(struct scan *s, struct str key, struct str *value)
 {
 	struct str v = *value;
 	if (v.n > 0 && (v.p[0] == '"' || v.p[0] == '\'')) {
 		struct str inner = str_make(v.p + 1, v.n - 1);
 		size_t end = str_find(inner, v.p[0]);
 		if (end == inner.n)
-			return FAIL(s, "%.*s: the closing quote is missing", QUOTE(v));
+			return FAIL(s, "%.*s = %.*s: the closing quote is missing", QUOTE(key),
+				    QUOTE(v));
 		if (end != inner.n - 1)
-			return FAIL(s, "%.*s: nothing may follow the closing quote", QUOTE(v));
+			return FAIL(s, "%.*s = %.*s: nothing may follow the closing quote",
+				    QUOTE(key), QUOTE(v));
 		*value = str_make(inner.p, end);
 		return true;
 	}
 	if (str_find(v, ';') != v.n || str_find(v, '#') != v.n)
 		return FAIL(s,
-			    "%.*s: ; and # need quotes around the value (a comment stands on "
-			    "its own line)",
-			    QUOTE(v));
+			    "%.*s = %.*s: ; and # need quotes around the value (a comment stands "
+			    "on its own line)",
+			    QUOTE(key), QUOTE(v));
 	return true;
 }
 
@@ -113,7 +115,7 @@ static bool scan_pair(struct scan *s, struct str line)
 		return FAIL(s, "%.*s stands before any heading; write [%s] above it", QUOTE(key),
 			    s->sections[0]);
 	struct str inner = value;
-	if (!scan_key(s, key) || !scan_value(s, &inner))
+	if (!scan_key(s, key) || !scan_value(s, key, &inner))
 		return false;
 	struct ini *out = s->out;
 	if (out->count == INI_PAIRS_MAX)

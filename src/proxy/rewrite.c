@@ -81,15 +81,22 @@ static void add_request_line(struct text *out, const struct head *h, struct str 
 /* X-Forwarded-For: what a trusted client said, in one field, and then the client itself. */
 static void add_forwarded_for(struct text *out, const struct head *h, const struct request_facts *f)
 {
-	text_lit(out, "X-Forwarded-For: ");
+	const char *before = "X-Forwarded-For: ";
 	for (size_t i = 0; f->trusted && i < h->nfields; i++) {
 		if (h->fields[i].id != HDR_X_FORWARDED_FOR || h->fields[i].value.n == 0)
 			continue;
+		text_add(out, str_of(before));
 		text_add(out, h->fields[i].value);
-		text_lit(out, ", ");
+		before = ", ";
 	}
-	text_add(out, f->client_ip);
-	text_lit(out, "\r\n");
+	/* Who comes by a Unix socket has no address; what stands in front has said who it is. */
+	if (f->client_ip.n != 0) {
+		text_add(out, str_of(before));
+		text_add(out, f->client_ip);
+		before = ", ";
+	}
+	if (before[0] == ',')
+		text_lit(out, "\r\n");
 }
 
 static void add_forwarding(struct text *out, const struct head *h, const struct request_facts *f)

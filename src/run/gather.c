@@ -112,6 +112,40 @@ static void gather_targets(const struct gather *g, struct status *out)
 	}
 }
 
+/* The name under which an inode was published before. */
+static const char *last_name(const struct gather *g, uint64_t inode)
+{
+	for (size_t i = 0; g->last != NULL && i < g->last->ntargets; i++) {
+		if (g->last->targets[i].inode == inode)
+			return g->last->targets[i].name;
+	}
+	return "?";
+}
+
+static void add_draining(const struct gather *g, const struct board_peer *p, struct status *out)
+{
+	for (size_t i = 0; i < out->ntargets; i++) {
+		if (out->targets[i].inode == p->ino && out->targets[i].state == TARGET_DRAINING) {
+			out->targets[i].in_flight += p->in_flight;
+			return;
+		}
+	}
+	status_add_target(out, last_name(g, p->ino), p->ino, TARGET_DRAINING, p->in_flight);
+}
+
+static void gather_draining(const struct gather *g, struct status *out)
+{
+	for (size_t i = 0; i < g->nworkers; i++) {
+		const struct board_service *b = &g->workers[i].seen;
+		uint32_t end = b->npeers + b->nreplaced;
+		for (uint32_t k = b->npeers; g->workers[i].known && k < end && k < BOARD_PEERS;
+		     k++) {
+			if (b->peers[k].in_flight != 0)
+				add_draining(g, &b->peers[k], out);
+		}
+	}
+}
+
 static uint64_t value(const _Atomic uint32_t *counter)
 {
 	return atomic_load_explicit(counter, memory_order_relaxed);
@@ -226,6 +260,7 @@ static void gather_error(const struct gather *g, struct status *out)
 void gather_status(const struct gather *g, struct status *out)
 {
 	gather_targets(g, out);
+	gather_draining(g, out);
 	gather_counters(g, out);
 	gather_agreed(g, out);
 	out->state = gather_state(g, out);

@@ -25,7 +25,7 @@ bool balance_update(struct peer_home *h, const struct tree_socket *sockets, size
 		if (p == NULL)
 			p = peer_new(h, &sockets[i].id);
 		/* Two names of one socket are one instance. */
-		if (peer_slot(p) == PEER_NO_SLOT)
+		if (peer_slot(p) == PEER_NO_SLOT || !peer_is_current(p))
 			differs |= peer_place(p, sockets[i].name, slot++);
 	}
 	list_for_each_safe (node, &h->current) {

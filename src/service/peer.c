@@ -214,6 +214,14 @@ void peer_unplace(struct peer *p)
 	p->slot = PEER_NO_SLOT;
 }
 
+bool peer_list_drain(struct peer *p, uint32_t slot)
+{
+	bool listed = p->nbusy != 0 && slot < PEER_NO_SLOT;
+
+	p->slot = listed ? slot : PEER_NO_SLOT;
+	return listed;
+}
+
 void peer_replace(struct peer *p)
 {
 	struct peer_home *h = p->home;

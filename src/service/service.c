@@ -26,7 +26,7 @@ static void publish(struct service *s)
 {
 	struct board_service *b = s->home.board;
 	const struct site *site = s->site;
-	uint32_t n = 0;
+	uint32_t n = 0, drains = 0;
 
 	if (b == &scratch)
 		return;
@@ -38,7 +38,12 @@ static void publish(struct service *s)
 		peer_tell(p, &b->peers[peer_slot(p)]);
 		n++;
 	}
+	list_for_each (node, &s->home.replaced) {
+		if (peer_list_drain(peer_of(node), n + drains))
+			peer_tell(peer_of(node), &b->peers[n + drains++]);
+	}
 	b->npeers = n;
+	b->nreplaced = drains;
 	b->pause_ino = site == NULL ? 0 : site->pause.ino;
 	b->pause_ctime = site == NULL ? 0 : site->pause.ctime_ns;
 	b->stop_ino = site == NULL ? 0 : site->stop.ino;

@@ -41,7 +41,8 @@ static bool choose(struct service *s, const struct service *elder, struct choice
 	bool has_elder = elder != NULL && elder->settings != NULL;
 	struct settings_error err;
 
-	*c = (struct choice){.stamp = settings_stamp(&site->ini, &site->hosts), .since_ns = site->claim_ns};
+	*c = (struct choice){.stamp = settings_stamp(&site->ini, &site->hosts),
+			     .since_ns = site->claim_ns};
 	if (site->ini.ino == 0 && site->hosts.ino == 0) {
 		c->settings = defaults;
 	} else if (has_elder && elder->stamp == c->stamp) {

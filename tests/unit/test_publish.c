@@ -228,6 +228,36 @@ static void test_what_is_urgent(void **state)
 	assert_true(gather_is_urgent(&last, &now));
 }
 
+static void test_replaced_with_requests_is_a_target(void **state)
+{
+	(void)state;
+	status_add_target(&last, "app.sock", OLD, TARGET_READY, 0);
+	for (int i = 0; i < 2; i++) {
+		worker_sees(i, NEW);
+		workers[i].seen.nreplaced = 1;
+		workers[i].seen.peers[1] = (struct board_peer){
+			.dev = 1, .ino = OLD, .in_flight = 3};
+	}
+	gather(2, true);
+	assert_int_equal(now.ntargets, 2);
+	assert_string_equal(now.targets[1].name, "app.sock");
+	assert_int_equal(now.targets[1].inode, OLD);
+	assert_int_equal(now.targets[1].state, TARGET_DRAINING);
+	assert_int_equal(now.targets[1].in_flight, 6);
+	assert_int_equal(now.targets[0].state, TARGET_READY);
+	assert_int_equal(now.state, SERVICE_RUNNING);
+}
+
+static void test_replaced_without_requests_is_none(void **state)
+{
+	(void)state;
+	worker_sees(0, NEW);
+	workers[0].seen.nreplaced = 1;
+	workers[0].seen.peers[1] = (struct board_peer){.dev = 1, .ino = OLD};
+	gather(1, false);
+	assert_int_equal(now.ntargets, 1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -245,6 +275,8 @@ int main(void)
 		T(test_conflict_and_invalid),
 		T(test_two_names_of_one_socket),
 		T(test_what_is_urgent),
+		T(test_replaced_with_requests_is_a_target),
+		T(test_replaced_without_requests_is_none),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -12,6 +12,7 @@
 static const struct h1_limits limits = {.head = 32768, .line = 8192, .fields = 100};
 
 static char memory[8192];
+static const char *client_ip = "192.0.2.7"; /* "" for a Unix socket's */
 
 /* The head that the app gets for a request. */
 static const char *sent(const char *request, bool trusted)
@@ -21,7 +22,7 @@ static const char *sent(const char *request, bool trusted)
 	size_t used;
 	assert_int_equal(h1_parse_request(str_of(request), &limits, &h, &used), H1_DONE);
 	struct request_facts facts = {
-		.client_ip = STR("192.0.2.7"),
+		.client_ip = str_of(client_ip),
 		.scheme = STR("http"),
 		.request_id = STR("id-1"),
 		.now_ms = 1234,
@@ -84,6 +85,15 @@ static void test_trusted(void **state)
 	assert_has(out, "X-Request-Start: t=1\r\n");
 	assert_has(out, "X-Forwarded-Host: Example.com\r\n");
 	assert_has_not(out, "forged");
+}
+
+static void test_client_without_address(void **state)
+{
+	(void)state;
+	client_ip = "";
+	assert_has(sent(FORGED, true), "X-Forwarded-For: 1.1.1.1, 2.2.2.2\r\n");
+	assert_has_not(sent(FORGED, false), "X-Forwarded-For");
+	client_ip = "192.0.2.7";
 }
 
 static void test_hop_by_hop(void **state)
@@ -149,9 +159,13 @@ static void test_trailers(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_untrusted),  cmocka_unit_test(test_trusted),
-		cmocka_unit_test(test_hop_by_hop), cmocka_unit_test(test_upgrade_and_absolute),
-		cmocka_unit_test(test_answer),     cmocka_unit_test(test_trailers),
+		cmocka_unit_test(test_untrusted),
+		cmocka_unit_test(test_client_without_address),
+		cmocka_unit_test(test_trusted),
+		cmocka_unit_test(test_hop_by_hop),
+		cmocka_unit_test(test_upgrade_and_absolute),
+		cmocka_unit_test(test_answer),
+		cmocka_unit_test(test_trailers),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

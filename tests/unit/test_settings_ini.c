@@ -71,7 +71,7 @@ static void test_refused(void **state)
 		const char *text, *message;
 	} bad[] = {
 		{"a = 1\nb = 2\na = 3\n", "line 3: [service] a is set twice (first in line 1)"},
-		{"a = b ; c\n", "line 1: b ; c: ; and # need quotes"},
+		{"a = b ; c\n", "line 1: a = b ; c: ; and # need quotes"},
 		{"a = b#c\n", "need quotes"},
 		{"a = \"b\n", "the closing quote is missing"},
 		{"a = \"b\" c\n", "nothing may follow the closing quote"},
