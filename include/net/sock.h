@@ -24,6 +24,9 @@ void sock_addr_text(const struct sockaddr_storage *ss, char host[SOCK_ADDR_TEXT]
    whether somebody else has the port; otherwise SO_REUSEPORT is set. */
 int sock_listen(const struct sock_addr *addr, bool v6only, bool probe);
 
+/* A listening Unix socket at `path`, which must be free; everybody may connect. −1 with errno. */
+int sock_listen_unix(const char *path);
+
 /* A non-blocking Unix stream socket connected to `path`; −1 with errno (EAGAIN: backlog full). */
 int sock_connect_unix(const char *path);
 /* The same to what an O_PATH descriptor pins, through /proc/self/fd. */

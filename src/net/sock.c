@@ -8,6 +8,7 @@
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -92,14 +93,33 @@ int sock_listen(const struct sock_addr *addr, bool v6only, bool probe)
 	return fd;
 }
 
-int sock_connect_unix(const char *path)
+/* An unconnected Unix socket and the address of `path`. */
+static int unix_socket(const char *path, struct sockaddr_un *sun)
 {
-	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	if (!str_copy(sun.sun_path, sizeof(sun.sun_path), str_of(path))) {
+	*sun = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (!str_copy(sun->sun_path, sizeof(sun->sun_path), str_of(path))) {
 		errno = ENAMETOOLONG;
 		return -1;
 	}
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	return socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+}
+
+int sock_listen_unix(const char *path)
+{
+	struct sockaddr_un sun;
+	int fd = unix_socket(path, &sun);
+	if (fd < 0)
+		return -1;
+	if (bind(fd, (const struct sockaddr *)&sun, sizeof(sun)) < 0 || chmod(path, 0666) < 0 ||
+	    listen(fd, LISTEN_BACKLOG) < 0)
+		return close_keeping_errno(fd);
+	return fd;
+}
+
+int sock_connect_unix(const char *path)
+{
+	struct sockaddr_un sun;
+	int fd = unix_socket(path, &sun);
 	if (fd < 0)
 		return -1;
 	if (connect(fd, (const struct sockaddr *)&sun, sizeof(sun)) < 0)

@@ -13,7 +13,6 @@
 #include "base/mem.h"
 
 #define UNIX_PREFIX "unix:"
-#define UNIX_BACKLOG 4096
 #define PROBE_PAUSE_MS 50
 
 static bool is_unix(const struct listen_address *a)
@@ -150,22 +149,6 @@ static int unix_probe(const char *path)
 	return unlink(path);
 }
 
-static int unix_listen(const char *path)
-{
-	struct sockaddr_un sun = {.sun_family = AF_UNIX};
-	snprintf(sun.sun_path, sizeof(sun.sun_path), "%s", path);
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -1;
-	if (bind(fd, (const struct sockaddr *)&sun, sizeof(sun)) == 0 && chmod(path, 0666) == 0 &&
-	    listen(fd, UNIX_BACKLOG) == 0)
-		return fd;
-	int err = errno;
-	close(fd);
-	errno = err;
-	return -1;
-}
-
 static int probe_once(const struct listen_address *a)
 {
 	if (is_unix(a))
@@ -201,7 +184,7 @@ bool listen_probe(const struct listen_plan *plan, unsigned patience_ms, char *wh
 static int open_one(const struct listen_address *a, const struct listen_socket *first)
 {
 	if (is_unix(a))
-		return first == NULL ? unix_listen(unix_path(a)) : dup(first->fd);
+		return first == NULL ? sock_listen_unix(unix_path(a)) : dup(first->fd);
 	return sock_listen(&a->addr, a->addr.ss.ss_family == AF_INET6, false);
 }
 
