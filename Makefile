@@ -55,8 +55,8 @@ all: $(BIN) ## build kamal-proxy (SAN=address,undefined: with sanitizers)
 run: $(BIN) programs ## install what is missing, build, and serve a demo on 127.0.0.1:8080
 	@$(TEST_ENV) tests/demo.sh
 
-test: deps-build deps-test ## every test and check; the last line is "N passed, N failed"
-	@$(TEST_ENV) tests/run
+test: deps-build deps-test ## every test and check (SUITES="unit e2e": only these), then "N passed, N failed"
+	@$(TEST_ENV) tests/run $(SUITES)
 
 torture: deps-build deps-test ## the long versions of the tests, then again under sanitizers
 	@$(TEST_ENV) TORTURE=1 tests/run
