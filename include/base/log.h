@@ -13,8 +13,8 @@ bool log_level_parse(const char *name, enum log_level *out);
 /* What stands before each text, such as "worker 1.2: "; kept by pointer, NULL for none. */
 void log_set_prefix(const char *prefix);
 
-/* One write(2) a line, control bytes escaped; a message is cut at 2 kB. Never fails, never blocks on
-   memory; errno is preserved. */
+/* One write(2) a line, control bytes escaped; a message is cut at 2 kB. Never fails; a line that stderr
+   cannot take just now is lost; errno is preserved. */
 void log_at(enum log_level level, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 #define log_debug(...) log_at(LOG_DEBUG, __VA_ARGS__)

@@ -16,6 +16,7 @@ struct listener {
 	ev_io io;
 	ev_timer again;
 	listener_cb *accepted;
+	ev_tstamp complained; /* when the log last said that descriptors are out; 0: never */
 };
 
 void listener_init(struct listener *l, int fd, listener_cb *accepted);

@@ -2,6 +2,7 @@
 #include "base/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <time.h>
@@ -62,6 +63,18 @@ static int64_t now_ms(void)
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
+/* A reader that has stopped reading must not stop the proxy: what it does not take now is lost. */
+static void put_line(const struct text *t)
+{
+	struct pollfd fd = {.fd = STDERR_FILENO, .events = POLLOUT};
+
+	if (poll(&fd, 1, 0) == 0)
+		return;
+	if (write(STDERR_FILENO, t->p, t->n) < 0) {
+		/* There is nowhere else to say so. */
+	}
+}
+
 void log_at(enum log_level level, const char *fmt, ...)
 {
 	char message[MESSAGE_MAX], line[MESSAGE_MAX * 4 + 256];
@@ -83,8 +96,6 @@ void log_at(enum log_level level, const char *fmt, ...)
 	add_escaped(&t, str_of(line_prefix));
 	add_escaped(&t, str_of(message));
 	t.p[t.n++] = '\n';
-	if (write(STDERR_FILENO, t.p, t.n) < 0) {
-		/* There is nowhere else to say so. */
-	}
+	put_line(&t);
 	errno = saved;
 }

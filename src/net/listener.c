@@ -11,6 +11,7 @@
 #define ACCEPT_BATCH 16
 #define ACCEPT_DRAIN_MAX 65536
 #define ACCEPT_BACKOFF 0.1 /* s */
+#define COMPLAIN_EVERY 10  /* s */
 
 /* False when nothing more can be accepted now; errno says why. */
 static bool accept_one(struct listener *l)
@@ -25,10 +26,12 @@ static bool accept_one(struct listener *l)
 
 static void back_off(struct listener *l, struct ev_loop *loop, int err)
 {
-	log_error("cannot accept connections: %s; trying again in %d ms (raise the limit of open "
-		  "files, "
-		  "ulimit -n)",
-		  strerror(err), (int)(ACCEPT_BACKOFF * 1000));
+	if (l->complained == 0 || ev_now(loop) - l->complained >= COMPLAIN_EVERY) {
+		l->complained = ev_now(loop);
+		log_error(
+			"cannot accept connections: %s; raise the limit of open files (ulimit -n)",
+			strerror(err));
+	}
 	ev_io_stop(loop, &l->io);
 	ev_timer_set(&l->again, ACCEPT_BACKOFF, 0);
 	ev_timer_start(loop, &l->again);
@@ -58,6 +61,7 @@ void listener_init(struct listener *l, int fd, listener_cb *accepted)
 	ev_io_init(&l->io, on_acceptable, fd, EV_READ);
 	ev_timer_init(&l->again, on_again, 0, 0);
 	l->accepted = accepted;
+	l->complained = 0;
 }
 
 void listener_start(struct listener *l, struct ev_loop *loop)

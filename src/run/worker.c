@@ -48,6 +48,7 @@ struct worker {
 	int signal_fd;
 	enum life state;
 	uint64_t accepted;
+	uint64_t dropped; /* lines of the access log, as last said */
 };
 
 static uint64_t monotonic_ms(void)
@@ -223,6 +224,16 @@ static void on_orphan(struct ev_loop *loop, ev_timer *t, int revents)
 	w->state = LIFE_RETIRING;
 }
 
+/* Whoever reads the log is too slow, or the disk is full: said at each beat in which lines were lost. */
+static void tell_dropped(struct worker *w)
+{
+	uint64_t now = accesslog_dropped(w->proxy.log);
+	if (now != w->dropped)
+		log_warn("access_log: %llu lines dropped: the reader is too slow or the disk full",
+			 (unsigned long long)(now - w->dropped));
+	w->dropped = now;
+}
+
 static void on_heartbeat(struct ev_loop *loop, ev_timer *t, int revents)
 {
 	(void)loop;
@@ -232,6 +243,7 @@ static void on_heartbeat(struct ev_loop *loop, ev_timer *t, int revents)
 	w->line->connections = w->proxy.nfronts;
 	w->line->accepted = w->accepted;
 	w->line->log_dropped = accesslog_dropped(w->proxy.log);
+	tell_dropped(w);
 	w->line->overflows = tree_stats(w->tree).overflows;
 }
 
