@@ -53,10 +53,10 @@ TEST_ENV  = BUILD='$(abspath $(BUILD))' OUT='$(abspath $(OUT))' SAN='$(SAN)' CC=
 all: $(BIN) ## build kamal-proxy (SAN=address,undefined: with sanitizers)
 
 run: $(BIN) programs ## install what is missing, build, and serve a demo on 127.0.0.1:8080
-	@$(TEST_ENV) tests/demo.sh
+	@exec env $(TEST_ENV) tests/demo.sh
 
 test: deps-build deps-test ## every test and check (SUITES="unit e2e": only these), then "N passed, N failed"
-	@$(TEST_ENV) tests/run $(SUITES)
+	@exec env $(TEST_ENV) tests/run $(SUITES)
 
 torture: deps-build deps-test ## the long versions of the tests, then again under sanitizers
 	@$(TEST_ENV) TORTURE=1 tests/run
@@ -66,10 +66,10 @@ layers: ## check that every include points down (docs/LAYERS)
 	@tests/lint/layers
 
 lint: deps-test ## formatting, clang-tidy, shellcheck, sizes of functions and files
-	@$(TEST_ENV) tests/run layers lint
+	@exec env $(TEST_ENV) tests/run layers lint
 
 bench: deps-bench $(BIN) programs ## CPU per 100k requests against nginx and HAProxy (ROUNDS=5)
-	@$(TEST_ENV) tests/bench/run
+	@exec env $(TEST_ENV) tests/bench/run
 
 fuzz: deps-fuzz ## run each fuzzer for TIME=60 seconds, starting from tests/corpus
 	@+$(FUZZ_MAKE) --no-print-directory fuzzers

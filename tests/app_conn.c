@@ -154,9 +154,10 @@ void conn_run(struct conn *c)
 	do {
 		while (conn_advance(c))
 			;
+		if (out_pending(c) == 0)
+			break;
 		conn_flush(c);
-	} while (!c->dead && out_pending(c) == 0 && conn_advance(c));
-	conn_flush(c);
+	} while (!c->dead && out_pending(c) == 0);
 	if (c->closing && out_pending(c) == 0) {
 		shutdown(c->fd, SHUT_WR);
 		c->dead = true;

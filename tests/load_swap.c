@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define CLIENTS 4
+#define ENDS 1024
 
 enum end_kind { END_LISTENER, END_SERVER, END_CLIENT };
 
@@ -34,29 +35,26 @@ struct swap {
 	struct end *listener;
 };
 
+static struct end ends[ENDS]; /* by descriptor */
 static const char answer[] = "HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nOK\n";
 
 static struct end *end_add(enum end_kind kind, int fd, unsigned generation)
 {
 	struct epoll_event ev = {.events = EPOLLIN};
-	struct end *e = calloc(1, sizeof(*e));
+	struct end *e;
 
-	if (e == NULL || fd < 0) {
+	if (fd < 0 || fd >= ENDS) {
 		perror("load: swap");
 		exit(1);
 	}
+	e = &ends[fd];
 	e->kind = kind;
 	e->fd = fd;
 	e->generation = generation;
+	e->len = 0;
 	ev.data.ptr = e;
 	epoll_ctl(load.epfd, EPOLL_CTL_ADD, fd, &ev);
 	return e;
-}
-
-static void end_free(struct end *e)
-{
-	close(e->fd);
-	free(e);
 }
 
 static void say(struct swap *s, struct end *e, const char *text, size_t n)
@@ -111,7 +109,7 @@ static void end_read(struct swap *s, struct end *e)
 			s->lost++;
 			client_new(s);
 		}
-		end_free(e);
+		close(e->fd);
 		return;
 	}
 	e->len += (size_t)n;
@@ -169,6 +167,7 @@ static int swap_report(const struct swap *s, uint64_t *ns, size_t count)
 	       (unsigned long long)ns[count * 9 / 10] / 1000,
 	       (unsigned long long)ns[count * 99 / 100] / 1000,
 	       (unsigned long long)ns[count - 1] / 1000);
+	free(ns);
 	return s->lost > 0;
 }
 
@@ -199,7 +198,7 @@ int swap(const char *dir, unsigned times)
 		if (i > 0)
 			ns[i - 1] = s.arrived - renamed;
 		if (old != NULL)
-			end_free(old);
+			close(old->fd);
 	}
 	return swap_report(&s, ns, times);
 }

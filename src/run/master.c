@@ -301,9 +301,10 @@ static void say_started(const struct master *m, bool restored)
 	size_t services = 0;
 	for (size_t i = 0; registry_next(m->registry, &i) != NULL;)
 		services++;
-	log_info("kamal-proxy %s %s: %zu services in %s, %u workers", KP_VERSION,
-		 restored ? "took over" : "started", services, m->settings->proxy.services_dir,
-		 m->settings->proxy.worker_count);
+	unsigned workers = m->settings->proxy.worker_count;
+	log_info("kamal-proxy %s %s: %zu service%s in %s, %u worker%s", KP_VERSION,
+		 restored ? "took over" : "started", services, services == 1 ? "" : "s",
+		 m->settings->proxy.services_dir, workers, workers == 1 ? "" : "s");
 	for (size_t i = 0; i < m->estate.nlisteners; i++) {
 		if (m->estate.listeners[i].slot == 0)
 			log_info("listening on %s", m->estate.listeners[i].address);
