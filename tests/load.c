@@ -31,8 +31,9 @@ uint64_t now_ns(void)
 static int usage(void)
 {
 	fputs("usage: load --url http://127.0.0.1:PORT[/path] [--unix PATH] [--host NAME]\n"
-	      "  [-c CONNECTIONS] [-t SECONDS] [-n REQUESTS] [--until-file PATH] [--think MS]\n"
+	      "  [-c CONNECTIONS] [-t SECONDS] [-n REQUESTS] [--until-file PATH]\n"
 	      "  [--mix get[:WEIGHT],post,oneshot,post-oneshot] [--ok 200,503] [--marks FILE]\n"
+	      "  [--think MS: between a client's requests; the first ones are spread over it]\n"
 	      "  [--json]\n"
 	      "       load --talk [--hold] --url … < BYTES   sends them, prints what comes back\n"
 	      "       load --swap SERVICE_DIR -n TIMES --url …       how long a handoff takes\n"
@@ -133,6 +134,7 @@ static int run(void)
 		clients[i].fd = -1;
 		clients[i].index = i;
 		clients[i].seed = i + 1;
+		clients[i].wake = now + load.think / load.connections * i;
 	}
 	while (!finished(now)) {
 		n = epoll_wait(load.epfd, evs, 256, (int)(TICK_NS / 1000000));

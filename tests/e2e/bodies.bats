@@ -95,11 +95,11 @@ setup_web() {
 @test "many idle connections cost next to nothing" {
 	setup_web
 	[ -z "$SAN" ] || skip "a sanitizer's memory says nothing"
-	in_background idle "$TEST_LOAD" --url "http://127.0.0.1:$PORT/up" -c 2000 --think 5000 -t 3
+	in_background idle "$TEST_LOAD" --url "http://127.0.0.1:$PORT/up" -c 2000 --think 2000 -t 3
 	eventually begun_at_least 2000
 	after=$(peak)
 	echo "before $BEFORE kB, with 2000 connections $after kB"
-	[ $((after - BEFORE)) -lt 8000 ]
+	[ $((after - BEFORE)) -lt 4000 ]
 	await idle
 	stop_proxy
 }
