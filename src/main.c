@@ -104,6 +104,9 @@ static int no_such_verb(const char *verb)
 {
 	const struct help_verb *v = help_find(verb);
 	const char *near = help_nearest(verb);
+	if (v != NULL && v->kind == HELP_HOOK)
+		return args_fail(EXIT_FAILED, "the script of '%s' is missing; install it in %s",
+				 verb, KP_HOOKS_DIR);
 	if (v != NULL && v->kind == HELP_LATER)
 		return args_fail(EXIT_USAGE, "there is no verb '%s' yet", verb);
 	if (near != NULL)

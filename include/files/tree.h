@@ -54,6 +54,8 @@ struct tree_events {
 	void (*changed)(void *user, struct site *site, unsigned what);
 	/* The directory is gone (for 0.2 s: it may be being replaced); the site is freed after the call. */
 	void (*gone)(void *user, struct site *site);
+	/* A directory whose name is no service's (once). NULL: nobody wants to know. */
+	void (*misnamed)(void *user, const char *name);
 };
 
 /* Watches and scans services_dir; the first whole scan is done before it returns (changed() for

@@ -1,5 +1,5 @@
-/* listener: accepts connections from one listening socket in a loop, and backs off when descriptors are
- * out (EMFILE and the like) instead of spinning. */
+/* listener: accepts connections from one listening socket in a loop, and backs off when descriptors run
+ * out, before the last of them are gone: apps must still be connected to. */
 #ifndef KP_NET_LISTENER_H
 #define KP_NET_LISTENER_H
 
@@ -17,6 +17,7 @@ struct listener {
 	ev_timer again;
 	listener_cb *accepted;
 	ev_tstamp complained; /* when the log last said that descriptors are out; 0: never */
+	int most;             /* descriptors from this one on are not for clients */
 };
 
 void listener_init(struct listener *l, int fd, listener_cb *accepted);

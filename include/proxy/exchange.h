@@ -34,6 +34,9 @@ struct front_ops {
 	void (*want)(struct front *f);
 	/* Does the client lag behind? Then nothing more is read for it until exchange_resume. */
 	bool (*is_full)(const struct front *f);
+	/* Takes back a head of which nothing was sent yet: the app broke its word right behind it. False when it
+	   is too late. */
+	bool (*take_back)(struct front *f);
 	/* The exchange is over and freed. whole: the answer was sent in full; otherwise it must be broken off so
 	   that the client notices. */
 	void (*done)(struct front *f, bool whole);

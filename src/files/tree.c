@@ -13,15 +13,15 @@
 
 #define WARNED_MAX 100
 
-static void warn_once(struct tree *t, const char *name)
+static void tell_once(struct tree *t, const char *name)
 {
 	struct stat st;
-	if (t->root < 0 || fstatat(t->root, name, &st, 0) < 0 || !S_ISDIR(st.st_mode) ||
-	    t->warned.count >= WARNED_MAX || map_get(&t->warned, str_of(name)) != NULL)
+	if (t->events->misnamed == NULL || t->root < 0 || fstatat(t->root, name, &st, 0) < 0 ||
+	    !S_ISDIR(st.st_mode) || t->warned.count >= WARNED_MAX ||
+	    map_get(&t->warned, str_of(name)) != NULL)
 		return;
 	map_put(&t->warned, str_of(name), t);
-	log_warn("%s/%s: no legal name of a service, ignored; use 1 to 63 of a-z 0-9 . _ -",
-		 t->path, name);
+	t->events->misnamed(t->user, name);
 }
 
 struct node *tree_node(struct tree *t, const char *name)
@@ -30,7 +30,7 @@ struct node *tree_node(struct tree *t, const char *name)
 	if (n != NULL || name[0] == '.' || name[0] == '\0')
 		return n;
 	if (!settings_is_service_name(str_of(name))) {
-		warn_once(t, name);
+		tell_once(t, name);
 		return NULL;
 	}
 	n = mem_new(struct node);

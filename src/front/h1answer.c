@@ -138,6 +138,14 @@ static bool is_full(const struct front *front)
 	return conn_unsent(&f->conn) != 0 || f->conn.write_failed;
 }
 
+static bool take_back(struct front *front)
+{
+	struct h1front *f = h1front_of(front);
+	bool waits = f->out.head.n != 0;
+	f->out.head = STR("");
+	return waits;
+}
+
 static void on_done(struct front *front, bool whole)
 {
 	struct h1front *f = h1front_of(front);
@@ -164,5 +172,6 @@ const struct front_ops h1front_ops = {
 	.flush = on_flush,
 	.want = on_want,
 	.is_full = is_full,
+	.take_back = take_back,
 	.done = on_done,
 };

@@ -197,6 +197,8 @@ void exchange_refuse(struct exchange *x, int status)
 		x->origin = NULL;
 		origin_release(o);
 	}
+	if (x->answer == HALF_OPEN && !x->upgraded && x->front->ops->take_back(x->front))
+		x->answer = HALF_IDLE;
 	bool whole = x->answer == HALF_IDLE;
 	if (whole)
 		send_page(x, status);

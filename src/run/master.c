@@ -71,7 +71,18 @@ static void tree_gone(void *user, struct site *site)
 		publisher_gone(m->publisher, site->name);
 }
 
-static const struct tree_events tree_events = {.changed = tree_changed, .gone = tree_gone};
+static void tree_misnamed(void *user, const char *name)
+{
+	const struct master *m = user;
+	log_warn("%s/%s: no legal name of a service, ignored; use 1 to 63 of a-z 0-9 . _ -",
+		 m->settings->proxy.services_dir, name);
+}
+
+static const struct tree_events tree_events = {
+	.changed = tree_changed,
+	.gone = tree_gone,
+	.misnamed = tree_misnamed,
+};
 
 /* ---- news of the workers ---- */
 
@@ -285,7 +296,7 @@ static void start_watchers(struct master *m)
 		m->on_signal[i].data = m;
 		ev_signal_start(m->loop, &m->on_signal[i]);
 	}
-	/* A predecessor left them all blocked until somebody would listen. */
+	/* They were all held back since we, or a predecessor, began to listen. */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	ev_io_init(&m->news, news_came, m->estate.news[0], EV_READ);

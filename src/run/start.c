@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -170,6 +171,13 @@ bool start_check_access(const struct settings *s)
 	return check_one("state_dir", p->state_dir, W_OK | X_OK) && ok;
 }
 
+static void hold_signals(void)
+{
+	sigset_t all;
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, NULL);
+}
+
 static bool open_ports(const struct proxy_settings *p, const struct lock *l, struct estate *e)
 {
 	struct listen_plan plan;
@@ -179,8 +187,10 @@ static bool open_ports(const struct proxy_settings *p, const struct lock *l, str
 		return false;
 	}
 	e->slots = p->worker_count;
-	bool ok = listen_probe(&plan, l->orphans ? ORPHANS_PATIENCE_MS : 0, why, sizeof(why)) &&
-		  listen_open(&plan, e->slots, &e->listeners, &e->nlisteners, why, sizeof(why));
+	bool ok = listen_probe(&plan, l->orphans ? ORPHANS_PATIENCE_MS : 0, why, sizeof(why));
+	/* Whoever sees us listen may signal us: from here on signals wait until the loop hears them. */
+	hold_signals();
+	ok = ok && listen_open(&plan, e->slots, &e->listeners, &e->nlisteners, why, sizeof(why));
 	listen_plan_free(&plan);
 	if (!ok)
 		args_fail(EXIT_USAGE, "%s", why);
