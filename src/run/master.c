@@ -16,6 +16,7 @@
 #include "run/args.h"
 #include "run/crew.h"
 #include "run/lock.h"
+#include "run/news.h"
 #include "run/publish.h"
 #include "run/start.h"
 #include "run/upgrade.h"
@@ -27,7 +28,6 @@
 
 #define TICK 0.1 /* seconds: a slice of the round through all services */
 #define TICKS_A_SECOND 10
-#define NEWS_ROOM 4096
 
 enum { ON_TERM, ON_INT, ON_HUP, ON_USR1, ON_CHLD, NSIGNALS };
 static const int signals[NSIGNALS] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD};
@@ -44,11 +44,9 @@ struct master {
 	struct crew crew;
 	struct upgrade upgrade;
 	ev_signal on_signal[NSIGNALS];
-	ev_io news;
+	struct news news;
 	ev_timer tick;
 	unsigned ticks;
-	char news_rest[NEWS_ROOM]; /* a line that is not whole yet */
-	size_t news_used;
 	bool stopping;
 	bool wanted; /* a SIGHUP came during an upgrade */
 };
@@ -83,46 +81,6 @@ static const struct tree_events tree_events = {
 	.gone = tree_gone,
 	.misnamed = tree_misnamed,
 };
-
-/* ---- news of the workers ---- */
-
-static void take_news(struct master *m)
-{
-	struct str rest = str_make(m->news_rest, m->news_used);
-	for (size_t end; (end = str_find(rest, '\n')) < rest.n;) {
-		publisher_news(m->publisher, str_make(rest.p, end));
-		rest = str_make(rest.p + end + 1, rest.n - end - 1);
-	}
-	if (rest.n == sizeof(m->news_rest)) /* no name is that long */
-		rest.n = 0;
-	memmove(m->news_rest, rest.p, rest.n);
-	m->news_used = rest.n;
-}
-
-static void check_lost_news(struct master *m)
-{
-	for (unsigned i = 0; i < CREW_REGIONS; i++) {
-		struct board_worker *w = board_worker(board_region(m->estate.board, i));
-		if (atomic_load(&w->pid) != 0 && atomic_load(&w->news_lost) != 0) {
-			atomic_store(&w->news_lost, 0);
-			publisher_all(m->publisher);
-		}
-	}
-}
-
-static void news_came(struct ev_loop *loop, ev_io *w, int revents)
-{
-	struct master *m = w->data;
-	ssize_t n;
-	(void)loop;
-	(void)revents;
-	while ((n = read(m->estate.news[0], m->news_rest + m->news_used,
-			 sizeof(m->news_rest) - m->news_used)) > 0) {
-		m->news_used += (size_t)n;
-		take_news(m);
-	}
-	check_lost_news(m);
-}
 
 /* ---- the crew ---- */
 
@@ -262,7 +220,7 @@ static void tick(struct ev_loop *loop, ev_timer *w, int revents)
 	if (++m->ticks % TICKS_A_SECOND != 0)
 		return;
 	crew_tick(&m->crew);
-	check_lost_news(m);
+	news_check_lost(&m->news);
 }
 
 /* ---- life ---- */
@@ -299,9 +257,7 @@ static void start_watchers(struct master *m)
 	/* They were all held back since we, or a predecessor, began to listen. */
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
-	ev_io_init(&m->news, news_came, m->estate.news[0], EV_READ);
-	m->news.data = m;
-	ev_io_start(m->loop, &m->news);
+	news_start(&m->news, m->loop, m->estate.news[0], m->estate.board, m->publisher);
 	ev_timer_init(&m->tick, tick, TICK, TICK);
 	m->tick.data = m;
 	ev_timer_start(m->loop, &m->tick);
@@ -339,7 +295,7 @@ static void run(struct master *m, bool restored)
 	upgrade_fini(&m->upgrade);
 	crew_fini(&m->crew);
 	ev_timer_stop(m->loop, &m->tick);
-	ev_io_stop(m->loop, &m->news);
+	news_stop(&m->news, m->loop);
 	crew_child(m);
 	lock_leave(&(struct lock){.fd = m->estate.lock_fd});
 }

@@ -156,13 +156,14 @@ bytewise() {
 
 @test "an answer that lies about itself: 502, and nothing of it reaches a second client" {
 	web
-	for kind in twocl clte nul barelf space code junk; do
+	for kind in twocl clte nul barelf space code junk badfirst; do
 		same "$kind 502" "$kind $(code a.org "/bad?kind=$kind")"
 		same "version v1" "$(get a.org /)"
 	done
-	for kind in badfirst badchunk shortbody; do
-		run get a.org "/bad?kind=$kind" -o /dev/null
-		[ "$status" -ne 0 ]
+	# What breaks later is 502 or a cut, as its head has not or has gone out by then.
+	for kind in badchunk shortbody; do
+		run get a.org "/bad?kind=$kind" -o /dev/null -w '%{http_code}'
+		[ "$status" -ne 0 ] || same 502 "$output"
 		same "version v1" "$(get a.org /)"
 	done
 	same hello "$(get a.org '/bad?kind=longbody')"
