@@ -2,14 +2,19 @@
 #
 # Everything made goes below BUILD. With SAN=address,undefined (or another list that -fsanitize
 # takes) it goes below BUILD/san-address-undefined instead, so that both builds live side by side.
+# V=1 shows the commands.
 
 VERSION  := 0.1.0
 PREFIX   ?= /usr/local
 BUILD    ?= build
+# Absolute, whoever asks: header dependencies are kept under the names that objects were made by.
+override BUILD := $(abspath $(BUILD))
 CFLAGS   ?= -O2 -g
 TIME     ?= 60
 
 comma    := ,
+Q        := $(if $(V),,@)
+say       = $(if $(V),,@printf '  %-5s %s\n' $(1) $(@:$(CURDIR)/%=%))
 OUT      := $(BUILD)$(if $(SAN),/san-$(subst $(comma),-,$(SAN)))
 BIN      := $(OUT)/kamal-proxy
 APP      := $(OUT)/tests/app
@@ -41,9 +46,9 @@ FUZZ_SRC := $(sort $(wildcard tests/fuzz/fuzz_*.c))
 REPLAY   := $(FUZZ_SRC:tests/fuzz/fuzz_%.c=$(OUT)/tests/fuzz/replay_%)
 FUZZERS  := $(FUZZ_SRC:%.c=$(OUT)/%)
 FUZZ_MAKE = $(MAKE) CC=clang SAN=address,undefined,fuzzer-no-link
-TEST_ENV  = BUILD='$(abspath $(BUILD))' OUT='$(abspath $(OUT))' SAN='$(SAN)' CC='$(CC)' \
-	    MAKE='$(MAKE)' KAMAL_PROXY='$(abspath $(BIN))' TEST_APP='$(abspath $(APP))' \
-	    TEST_LOAD='$(abspath $(LOAD))'
+TEST_ENV  = BUILD='$(BUILD)' OUT='$(OUT)' SAN='$(SAN)' CC='$(CC)' \
+	    MAKE='$(MAKE)' KAMAL_PROXY='$(BIN)' TEST_APP='$(APP)' \
+	    TEST_LOAD='$(LOAD)'
 
 .DELETE_ON_ERROR:
 .SECONDARY:
@@ -118,22 +123,27 @@ $(OUT)/flags: FORCE
 
 $(OUT)/obj/src/%.o: src/%.c $(OUT)/flags | deps-build
 	@mkdir -p $(@D)
-	$(CC) $(SRC_CFLAGS) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(SRC_CFLAGS) -c -o $@ $<
 
 $(OUT)/obj/tests/%.o: tests/%.c $(OUT)/flags | deps-build
 	@mkdir -p $(@D)
-	$(CC) $(TEST_CFLAGS) -c -o $@ $<
+	$(call say,CC)
+	$(Q)$(CC) $(TEST_CFLAGS) -c -o $@ $<
 
 $(BIN): $(OBJ)
-	$(LINK) -o $@ $^ $(LIBS)
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
 $(APP): $(APP_OBJ)
 	@mkdir -p $(@D)
-	$(LINK) -o $@ $^
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^
 
 $(LOAD): $(LOAD_OBJ)
 	@mkdir -p $(@D)
-	$(LINK) -o $@ $^
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^
 
 # A test may include the .c it tests. Its definitions then come first, and since an archive gives only
 # the members whose symbols are still missing, the room's own object stays out.
@@ -144,15 +154,18 @@ $(LIB): $(ROOMS)
 
 $(OUT)/tests/unit/%: $(OUT)/obj/tests/unit/%.o $(HELP_OBJ) $(LIB)
 	@mkdir -p $(@D)
-	$(LINK) -o $@ $^ $(LIBS) -lcmocka
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(LIBS) -lcmocka
 
 $(OUT)/tests/fuzz/replay_%: $(OUT)/obj/tests/fuzz/fuzz_%.o $(OUT)/obj/tests/fuzz/replay.o $(LIB)
 	@mkdir -p $(@D)
-	$(LINK) -o $@ $^ $(LIBS)
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
 
 $(OUT)/tests/fuzz/fuzz_%: $(OUT)/obj/tests/fuzz/fuzz_%.o $(LIB)
 	@mkdir -p $(@D)
-	$(LINK) -fsanitize=fuzzer -o $@ $^ $(LIBS)
+	$(call say,LINK)
+	$(Q)$(LINK) -fsanitize=fuzzer -o $@ $^ $(LIBS)
 
 -include $(patsubst %.o,%.d,$(OBJ) $(APP_OBJ) $(LOAD_OBJ) $(HELP_OBJ))
 -include $(UNIT_SRC:%.c=$(OUT)/obj/%.d) $(FUZZ_SRC:%.c=$(OUT)/obj/%.d)
