@@ -34,6 +34,7 @@ struct site {
 	int64_t birth_ns; /* of the directory */
 	int64_t claim_ns; /* mtime of service.ini, else birth_ns: who was first */
 	struct file_id ini, hosts, pause, stop;
+	bool unread; /* nobody knows its settings: no look at it has got as far as reading them */
 	struct tree_socket *sockets; /* by name */
 	size_t nsockets;
 	char *error; /* why part of it is not honoured, with what to do; NULL: nothing */

@@ -41,7 +41,8 @@ static double draft_wait(struct node *n, int which, const struct snapshot *s)
 /* Both files or none: whoever reads the one now reads the other as well. */
 static unsigned merge_settings(struct node *n, const struct snapshot *s)
 {
-	unsigned what = 0;
+	bool unread = (!n->known || n->site.unread) && (s->refused[0] || s->refused[1]);
+	unsigned what = n->site.unread && !unread ? TREE_SETTINGS : 0;
 	double wait = 0;
 	for (int i = 0; i < SETTINGS_FILES; i++) {
 		double w = draft_wait(n, i, s);
@@ -51,6 +52,7 @@ static unsigned merge_settings(struct node *n, const struct snapshot *s)
 	n->due = tree_now() + wait;
 	if (n->moving)
 		return 0;
+	n->site.unread = unread;
 	for (int i = 0; i < SETTINGS_FILES; i++) {
 		struct draft *d = &n->drafts[i];
 		struct file_id *id = settings_id(n, i);
@@ -127,6 +129,7 @@ static unsigned merge_failure(struct node *n, int why)
 	struct stat st;
 	n->settled = false;
 	n->moving = false;
+	n->site.unread |= !n->known;
 	if (why == EACCES && stat(path, &st) == 0)
 		buf_printf(&text, "%s: not readable by uid %u (mode %04o, owner %u); chmod o+rx %s",
 			   path, (unsigned)geteuid(), (unsigned)st.st_mode & 07777,

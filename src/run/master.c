@@ -278,12 +278,24 @@ static void say_started(const struct master *m, bool restored)
 	}
 }
 
+/* Better said now than when it is needed. */
+static void check_successor(void)
+{
+	const char *exe = args_executable();
+	if (access(exe, X_OK) != 0)
+		log_warn("uid %u may not execute %s (%s), so SIGHUP will change nothing; chmod o+x "
+			 "the "
+			 "directories above it, or install it elsewhere",
+			 (unsigned)geteuid(), exe, strerror(errno));
+}
+
 static void run(struct master *m, bool restored)
 {
 	crew_init(&m->crew, m->loop, m->settings, &m->estate, &crew_events, m);
 	m->crew.elder = m->registry;
 	upgrade_init(&m->upgrade, m->loop, m->settings, &m->estate, checked, m);
 	say_started(m, restored);
+	check_successor();
 	start_watchers(m);
 	crew_reap(&m->crew, child_ended); /* who died while nobody listened */
 	if (restored)

@@ -43,7 +43,9 @@ static bool choose(struct service *s, const struct service *elder, struct choice
 
 	*c = (struct choice){.stamp = settings_stamp(&site->ini, &site->hosts),
 			     .since_ns = site->claim_ns};
-	if (site->ini.ino == 0 && site->hosts.ino == 0) {
+	if (site->unread) {
+		str_copy(err.text, sizeof(err.text), str_of(site->error));
+	} else if (site->ini.ino == 0 && site->hosts.ino == 0) {
 		c->settings = defaults;
 	} else if (has_elder && elder->stamp == c->stamp) {
 		c->settings = elder->settings;
@@ -101,7 +103,8 @@ void service_view(const struct service *s, struct service_view *v)
 		v->kind = VIEW_INVALID;
 	} else if (conflict != NULL) {
 		v->kind = VIEW_CONFLICT;
-		v->error = conflict;
+		if (v->error == NULL) /* bad settings may be why: they are to be mended first */
+			v->error = conflict;
 	}
 	if (v->error == NULL && s->site != NULL)
 		v->error = s->site->error;

@@ -26,6 +26,7 @@ setup() {
 	export KAMAL_PROXY_RUNTIME_DIR=$T/run
 	export KAMAL_PROXY_STATE_DIR=$T/state
 	export ASAN_OPTIONS=quarantine_size_mb=8:${ASAN_OPTIONS:-}
+	within_reach
 	S=$T/services
 	PROXY=
 	PORT=
@@ -36,6 +37,18 @@ setup() {
 	mkfifo "$T/.tick"
 	exec {TICK}<>"$T/.tick"
 	cd "$T" || return 1
+}
+
+# Started as root the proxy becomes nobody, who must be able to execute the binary anew at SIGHUP: from a
+# checkout that nobody may enter it is taken along, and what belongs to it.
+within_reach() {
+	[ "$(id -u)" -eq 0 ] || return 0
+	setpriv --reuid nobody --clear-groups test -x "$KAMAL_PROXY" && return
+	mkdir "$T/bin"
+	cp "$KAMAL_PROXY" "$T/bin/kamal-proxy"
+	cp -R "$ROOT/hooks" "$T/hooks"
+	chmod -R a+rX "$T/bin" "$T/hooks"
+	KAMAL_PROXY=$T/bin/kamal-proxy
 }
 
 teardown() {
