@@ -1,5 +1,6 @@
 /* Picks a verb: one of ours, or a script in hooks/ of that name. */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -140,9 +141,20 @@ static bool asks_help(int argc, char **argv)
 	return false;
 }
 
+/* What is opened next would else become stdout, and the logs would go into it. */
+static void open_standard_files(void)
+{
+	int fd;
+	while ((fd = open("/dev/null", O_RDWR)) >= 0 && fd <= 2)
+		;
+	if (fd > 2)
+		close(fd);
+}
+
 int main(int argc, char **argv)
 {
 	char hook[PATH_MAX];
+	open_standard_files();
 	args_set_program(argv);
 	if (argc < 2) {
 		help_print_all(stderr);

@@ -33,6 +33,10 @@ void upgrade_check(struct upgrade *u);
 bool upgrade_child(struct upgrade *u, pid_t pid, int status);
 /* Executes the successor; returns only when that failed (said in the log, everything as before). */
 void upgrade_execute(const struct estate *e);
+/* For a successor that cannot start, because something has gone bad between the check and now:
+   waits and executes once more, so that the workers get a master when it is mended. NULL: the
+   handover has not been read yet. Returns only when nothing could be executed. */
+void upgrade_again(const struct estate *e);
 void upgrade_fini(struct upgrade *u);
 
 /* In `check`: would these settings need a restart, given what is in force? False and why. */

@@ -17,6 +17,8 @@
 #include "run/lock.h"
 #include "service/registry.h"
 
+#define HOSTS_SHOWN 60 /* bytes */
+
 enum { COL_SERVICE, COL_HOST, COL_PATH, COL_TARGET, COL_STATE, COL_TLS, COLUMNS };
 static const char *const titles[COLUMNS] = {"Service", "Host", "Path", "Target", "State", "TLS"};
 
@@ -143,6 +145,18 @@ static void row_cells(const struct listing *l, const struct status *s, struct bu
 	cell[COL_TLS] = s->tls ? "yes" : "no";
 }
 
+/* Customers' domains by the thousand would push all else off the screen; `status` has them whole. */
+static void shorten(char *hosts)
+{
+	static const char more[] = " ...";
+	size_t end = HOSTS_SHOWN;
+	if (strlen(hosts) < HOSTS_SHOWN + sizeof(more))
+		return;
+	while (end > 0 && hosts[end - 1] != ',')
+		end--;
+	memcpy(hosts + (end > 0 ? end : HOSTS_SHOWN), more, sizeof(more));
+}
+
 static void print_table(const struct listing *l)
 {
 	size_t width[COLUMNS];
@@ -151,6 +165,7 @@ static void print_table(const struct listing *l)
 	for (int c = 0; c < COLUMNS; c++)
 		width[c] = strlen(titles[c]);
 	for (size_t i = 0; i < l->count; i++) {
+		shorten(l->rows[i].hosts);
 		row_cells(l, &l->rows[i], &target, cell);
 		for (int c = 0; c < COLUMNS; c++) {
 			if (strlen(cell[c]) > width[c])

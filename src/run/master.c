@@ -348,6 +348,8 @@ static int serve(struct settings *settings)
 	m.loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
 	m.timers = timers_new(m.loop);
 	bool ok = open_tree(&m);
+	if (!ok && handover != NULL)
+		upgrade_again(&m.estate);
 	if (ok)
 		run(&m, handover != NULL);
 	fini(&m);
@@ -367,6 +369,8 @@ int master_main(int argc, char **argv)
 			  args.word[0]);
 	else if ((settings = args_settings(&args)) != NULL)
 		code = serve(settings);
+	else if (getenv(ESTATE_ENV) != NULL)
+		upgrade_again(NULL);
 	settings_free(settings);
 	args_free(&args);
 	return code;

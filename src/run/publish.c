@@ -12,8 +12,9 @@
 #include "base/mem.h"
 #include "publish_internal.h"
 
-#define TURN_NS 3000000 /* of publishing before the loop turns again */
-#define TICKS 10        /* ticks that a round of all services takes */
+#define TURN_NS 3000000  /* of publishing before the loop turns again */
+#define TICKS 10         /* ticks that a round of all services takes */
+#define MISSING_ROUNDS 3 /* whether files are still there is seen in one round of so many */
 #define PROBES_A_TURN 64
 #define LOOKS_A_TURN 256
 
@@ -224,10 +225,13 @@ void publisher_tick(struct publisher *p)
 	while (some-- > 0) {
 		if (!map_next(&p->posts, &p->cursor, &value)) {
 			p->cursor = 0;
+			p->rounds++;
 			return;
 		}
 		struct post *post = value;
-		if (post->signature != post_signature(p, post))
+		bool look = p->rounds % MISSING_ROUNDS == 0;
+		if (post->signature != post_signature(p, post) || post->missing ||
+		    (look && post_is_missing(p, post)))
 			enqueue(p, post, false);
 	}
 }

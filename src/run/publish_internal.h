@@ -14,8 +14,9 @@ struct post {
 	char name[TREE_NAME_MAX + 1];
 	struct list queued;  /* in publisher.queue, or alone */
 	struct list probing; /* in publisher.probing while a target is due some time */
-	struct status last;  /* what the file holds; !known: there is none */
+	struct status last;  /* what was published; !known: nothing */
 	bool known, loaded;
+	bool missing;       /* the file does not hold it: to be written again */
 	uint64_t signature; /* of the workers' counters when it was last looked at */
 	ev_tstamp written;  /* loop time of the last write */
 	struct probes probes;
@@ -31,7 +32,8 @@ struct publisher {
 	struct tree *tree;
 	struct map posts; /* name → struct post */
 	struct list queue, probing;
-	size_t cursor;    /* of the tick's round through posts */
+	size_t cursor; /* of the tick's round through posts */
+	unsigned rounds;
 	bool views_stale; /* settings changed: another service's conflict may have gone or come */
 	bool failing;     /* the last write failed and was logged */
 	bool begun, stopped;
@@ -47,6 +49,8 @@ struct publisher {
 unsigned post_publish(struct publisher *p, struct post *post);
 /* Changes whenever a worker's word about the service does (as far as counters can tell). */
 uint64_t post_signature(struct publisher *p, const struct post *post);
+/* Sees that a file was taken away. */
+bool post_is_missing(const struct publisher *p, struct post *post);
 /* Is what was published still the master's own view? */
 bool post_view_differs(const struct publisher *p, const struct post *post);
 void post_free(struct post *post);

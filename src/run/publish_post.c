@@ -1,7 +1,9 @@
 /* One service: all views gathered, compared with what its file says, written when it differs. */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/buf.h"
 #include "base/log.h"
@@ -193,7 +195,8 @@ static void log_change(const struct post *post, const struct status *now)
 static void write_file(struct publisher *p, struct post *post, struct status *now)
 {
 	log_change(post, now);
-	if (status_write(p->runtime_dir, now) == 0) {
+	post->missing = status_write(p->runtime_dir, now) < 0;
+	if (!post->missing) {
 		p->failing = false;
 	} else if (!p->failing) {
 		p->failing = true;
@@ -212,7 +215,7 @@ static void settle(struct publisher *p, struct post *post, uint64_t signature, s
 {
 	bool due = ev_now(p->loop) - post->written >= COUNTERS_EVERY;
 	if (!post->known || gather_is_urgent(&post->last, now) ||
-	    (due && gather_differs(&post->last, now))) {
+	    (due && (post->missing || gather_differs(&post->last, now)))) {
 		post->signature = signature;
 		write_file(p, post, now);
 		return;
@@ -270,6 +273,14 @@ unsigned post_publish(struct publisher *p, struct post *post)
 	settle(p, post, signature, &now);
 	note_probing(p, post);
 	return connects;
+}
+
+bool post_is_missing(const struct publisher *p, struct post *post)
+{
+	char path[PATH_MAX];
+	status_path(p->runtime_dir, post->name, path, sizeof(path));
+	post->missing = post->missing || (post->known && access(path, F_OK) < 0);
+	return post->missing;
 }
 
 bool post_view_differs(const struct publisher *p, const struct post *post)

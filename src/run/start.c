@@ -178,6 +178,16 @@ static void hold_signals(void)
 	sigprocmask(SIG_SETMASK, &all, NULL);
 }
 
+/* A reload that comes while a start waits for its ports must not end it. */
+static void hold_reload(void)
+{
+	sigset_t reload;
+	sigemptyset(&reload);
+	sigaddset(&reload, SIGHUP);
+	sigaddset(&reload, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &reload, NULL);
+}
+
 static bool open_ports(const struct proxy_settings *p, const struct lock *l, struct estate *e)
 {
 	struct listen_plan plan;
@@ -224,6 +234,7 @@ bool start_fresh(struct settings *s, struct estate *e)
 	struct lock l;
 	char why[512];
 	*e = (struct estate){.board_fd = -1, .lock_fd = -1, .log_fd = -1};
+	hold_reload();
 	umask(022);
 	raise_limit();
 	if (!account_resolve(s->proxy.user, &a, why, sizeof(why))) {

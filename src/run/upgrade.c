@@ -18,6 +18,7 @@
 #include "run/listen.h"
 
 #define CHECK_LIMIT 30.0 /* seconds */
+#define AGAIN_SECONDS 1
 
 static void too_long(struct ev_loop *loop, ev_timer *w, int revents)
 {
@@ -132,6 +133,19 @@ void upgrade_execute(const struct estate *e)
 	close(fd);
 	log_error("upgrade: cannot execute %s: %s; nothing was changed", args_executable(),
 		  strerror(err));
+}
+
+void upgrade_again(const struct estate *e)
+{
+	log_error(
+		"upgrade: what the check found good has gone bad since; the old workers serve on, "
+		"trying again in %d s",
+		AGAIN_SECONDS);
+	sleep(AGAIN_SECONDS);
+	if (e != NULL)
+		upgrade_execute(e);
+	else
+		execv(args_executable(), args_program());
 }
 
 void upgrade_fini(struct upgrade *u)

@@ -47,6 +47,19 @@ load helper
 	stop_proxy
 }
 
+@test "list: many hosts do not push all else off the screen" {
+	service web
+	printf 'customer%s.example.com\n' $(seq 500) >"$S/web/hosts"
+	start_proxy
+	ready web
+	table=$(kp list)
+	[ "$(awk '{ print length }' <<<"$table" | sort -n | tail -1)" -lt 150 ]
+	contains "customer1.example.com, customer2.example.com, ..." "$table"
+	contains customer500.example.com "$(kp list --json)"
+	contains customer500.example.com "$(kp status web)"
+	stop_proxy
+}
+
 @test "status: the file, and json" {
 	service web
 	start_proxy

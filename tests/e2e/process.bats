@@ -96,6 +96,52 @@ MIX=get:6,post:3,oneshot:1
 	stop_proxy
 }
 
+@test "started without standard input, output and error: SIGHUP hands on the lock" {
+	service web
+	PORT=$(free_port)
+	proxy_args
+	background proxy sh -c 'exec "$@" <&- >&- 2>&-' sh "$KAMAL_PROXY" "${ARGS[@]}"
+	PROXY=$!
+	proxy_up
+	ready web
+	before=$(workers | sort)
+	kill -HUP "$PROXY"
+	replaced() { [ -n "$(workers)" ] && [ -z "$(comm -12 <(workers | sort) <(echo "$before"))" ]; }
+	eventually replaced
+	ready web
+	stop_proxy
+}
+
+@test "what goes bad between the check and the execution does not end the master" {
+	service web
+	cp "$KAMAL_PROXY" kp
+	cp "$KAMAL_PROXY" kp.real
+	KAMAL_PROXY=$T/kp start_proxy
+	ready web
+	before=$(workers | sort)
+	printf '[proxy]\nidle_timeout = soon\n' >kamal-proxy.ini
+	# A check that sees nothing wrong stands for one that came too early.
+	cat >kp.script <<-EOF
+		#!/bin/sh
+		[ "\$1" = check ] || exec "$T/kp.real" "\$@"
+	EOF
+	chmod 0755 kp.script
+	mv kp.script kp
+	kill -HUP "$PROXY"
+	eventually grep -q 'trying again' proxy.err
+	contains idle_timeout "$(cat proxy.err)"
+	same "version v1" "$(get a.org /)"
+	mv services elsewhere
+	: >kamal-proxy.ini
+	eventually grep -q 'services_dir = ' proxy.err
+	mv elsewhere services
+	replaced() { [ -n "$(workers)" ] && [ -z "$(comm -12 <(workers | sort) <(echo "$before"))" ]; }
+	eventually replaced
+	ready web
+	same "version v1" "$(get a.org /)"
+	stop_proxy
+}
+
 @test "a worker killed is replaced; new connections are served all the while" {
 	service web
 	start_proxy

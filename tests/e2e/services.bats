@@ -114,6 +114,11 @@ load helper
 	start_proxy
 	says() { contains service.ini "$(field web error)" 2>/dev/null; }
 	eventually says
+	same invalid "$(field web state)"
+	same 404 "$(code a.org /)"
+	rm "$S/web/service.ini"
+	ready web
+	same "version v1" "$(get a.org /)"
 	stop_proxy
 }
 
@@ -168,6 +173,51 @@ load helper
 	chmod 0755 "$S/web"
 	well() { [ "$(code a.org /)" = 200 ]; }
 	WITHIN=5 eventually well
+	stop_proxy
+}
+
+@test "a new directory that may not be read takes nobody's host" {
+	need_root
+	service web
+	start_proxy
+	ready web
+	mkdir -m 0 "$S/closed"
+	eventually field_is closed state invalid
+	contains chmod "$(field closed error)"
+	same running "$(field web state)"
+	same "version v1" "$(get a.org /)"
+	chmod 0755 "$S/closed"
+	WITHIN=5 eventually field_is closed state conflict
+	same "version v1" "$(get a.org /)"
+	stop_proxy
+}
+
+@test "settings that are wrong are named before the conflict they may have led to" {
+	service web
+	start_proxy
+	ready web
+	mkdir "$S/other"
+	eventually field_is other state conflict
+	ini other 'hoosts = b.org'
+	says() { contains hoosts "$(field other error)" 2>/dev/null; }
+	eventually says
+	same conflict "$(field other state)"
+	stop_proxy
+}
+
+@test "a status file that is lost, or could not be written, is written again" {
+	service web
+	start_proxy
+	ready web
+	rm -r run/status
+	WITHIN=6 eventually test -e run/status/web
+	# No file may be made where a directory has its name.
+	mkdir "run/status/.web.$PROXY"
+	start_app web2 "$S/web/app.sock.new" v2
+	mv "$S/web/app.sock.new" "$S/web/app.sock"
+	eventually grep -q 'cannot write' proxy.err
+	rmdir "run/status/.web.$PROXY"
+	kp wait web --drained --timeout 5s
 	stop_proxy
 }
 

@@ -164,9 +164,11 @@ static void test_unreadable(void **state)
 	assert_int_equal(blog->nsockets, 0);
 	assert_non_null(strstr(blog->error, "not readable by uid"));
 	assert_non_null(strstr(blog->error, "chmod o+rx /tmp/"));
+	assert_true(blog->unread);
 	assert_int_equal(chmod(at(&tmp, "s/blog"), 0755), 0);
-	run_until(TREE_SOCKETS | TREE_ERROR, 1);
+	run_until(TREE_SETTINGS | TREE_SOCKETS | TREE_ERROR, 1);
 	assert_null(blog->error);
+	assert_false(blog->unread);
 }
 
 static void test_too_many(void **state)
