@@ -25,6 +25,7 @@ struct mark {
 static struct answer *answers;
 static size_t count, cap;
 static unsigned failed, per_kind[KIND_COUNT];
+static unsigned cut; /* GETs among them whose answer had begun: no proxy can mend those */
 static char shown[SHOWN][256];
 static struct mark marks[MARKS];
 static size_t mark_count;
@@ -57,6 +58,8 @@ void report_failed(const struct client *c, uint64_t begun, const char *fmt, ...)
 			 kinds[c->kind], c->index, c->serial, (unsigned long long)begun,
 			 (unsigned long long)((now_ns() - begun) / 1000), why);
 	failed++;
+	if (c != NULL && c->phase == PHASE_BODY && (c->kind == KIND_GET || c->kind == KIND_ONESHOT))
+		cut++;
 	per_kind[c->kind]++;
 }
 
@@ -128,12 +131,14 @@ int report_print(void)
 	for (unsigned i = 0; i < failed && i < SHOWN; i++)
 		puts(shown[i]);
 	printf(load.json ? "{\"requests\":%zu,\"ok\":%zu,\"failed\":%u,\"failed_get\":%u,"
-			   "\"failed_post\":%u,\"stale\":%u,\"p50_us\":%u,\"p99_us\":%u,"
+			   "\"failed_post\":%u,\"cut_get\":%u,\"stale\":%u,\"p50_us\":%u,\"p99_"
+			   "us\":%u,"
 			   "\"max_us\":%u}\n"
-			 : "requests=%zu ok=%zu failed=%u failed_get=%u failed_post=%u stale=%u "
+			 : "requests=%zu ok=%zu failed=%u failed_get=%u failed_post=%u cut_get=%u "
+			   "stale=%u "
 			   "p50_us=%u p99_us=%u max_us=%u\n",
 	       count + failed, count, failed, per_kind[KIND_GET] + per_kind[KIND_ONESHOT],
-	       per_kind[KIND_POST] + per_kind[KIND_POST_ONESHOT], stale, percentile(50),
+	       per_kind[KIND_POST] + per_kind[KIND_POST_ONESHOT], cut, stale, percentile(50),
 	       percentile(99), percentile(100));
 	return failed > 0 || stale > 0;
 }
