@@ -121,12 +121,27 @@ static size_t check_services(const struct settings *s)
 	return count;
 }
 
+/* As whoever we are still: the log is opened before rights are given up. */
+static void check_access_log(const struct proxy_settings *p)
+{
+	char why[ACCESS_TEXT], parent[PATH_MAX];
+	if (p->access_log[0] != '/')
+		return;
+	snprintf(parent, sizeof(parent), "%s", p->access_log);
+	*(strrchr(parent, '/') + 1) = '\0'; /* "/" stays one */
+	bool there = access(p->access_log, F_OK) == 0;
+	if (!access_check(there ? p->access_log : parent, there ? W_OK : W_OK | X_OK, why,
+			  sizeof(why)))
+		problem("access_log", why);
+}
+
 static int check(const struct settings *s)
 {
 	struct account a;
 	char why[512];
 	log_set_level(LOG_ERROR); /* what is wrong is said here, once */
 	check_addresses(s);
+	check_access_log(&s->proxy);
 	if (!account_resolve(s->proxy.user, &a, why, sizeof(why)))
 		problem(getenv(UPGRADE_IN_FORCE_ENV) != NULL ? "restart needed" : "user", why);
 	else if (!account_become(&a))

@@ -36,8 +36,10 @@ static int set_new(const char *services_dir, const char *dir, const struct args 
 		code = refused(&err);
 	else if (rename(hidden, dir) < 0)
 		code = args_fail(EXIT_FAILED, "cannot make %s: %s", dir, strerror(errno));
-	if (code == EXIT_DONE)
+	if (code == EXIT_DONE) {
+		printf("%s: a new service, in %s\n", args->word[0], dir);
 		return code;
+	}
 	snprintf(ini, sizeof(ini), "%s/service.ini", hidden);
 	unlink(ini);
 	rmdir(hidden);
@@ -58,6 +60,20 @@ static int set(const struct settings *settings, const char *service, const struc
 	return EXIT_DONE;
 }
 
+/* A flag of the proxy's own that says nothing of where the service is; NULL: none. */
+static const char *misplaced(const struct args *args)
+{
+	static const char *const places[] = {"--services-dir", "--runtime-dir", "--state-dir"};
+	for (int i = 0; i < args->nproxy; i++) {
+		bool is_place = args->proxy[i][0] != '-' || args->proxy[i][1] != '-';
+		for (size_t k = 0; k < sizeof(places) / sizeof(places[0]); k++)
+			is_place |= strncmp(args->proxy[i], places[k], strlen(places[k])) == 0;
+		if (!is_place)
+			return args->proxy[i];
+	}
+	return NULL;
+}
+
 int set_main(int argc, char **argv)
 {
 	struct args args;
@@ -67,7 +83,11 @@ int set_main(int argc, char **argv)
 	if (!args_split(argc, argv, NULL, 0, true, &args))
 		return EXIT_USAGE;
 	service = args_service(&args);
-	if (service != NULL && args.nother == 0)
+	const char *flag = misplaced(&args);
+	if (service != NULL && flag != NULL)
+		args_fail(EXIT_USAGE,
+			  "set: %s is the proxy's, no service has it; it belongs in [proxy]", flag);
+	else if (service != NULL && args.nother == 0)
 		args_fail(EXIT_USAGE,
 			  "set: nothing to set; as in: kamal-proxy set %s --host www.example.com",
 			  service);

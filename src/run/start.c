@@ -76,10 +76,10 @@ static bool make_dirs(const struct proxy_settings *p, const struct account *a)
 	char status[PATH_MAX];
 	struct stat st;
 	if (stat(p->services_dir, &st) < 0 || !S_ISDIR(st.st_mode)) {
-		args_fail(EXIT_USAGE, "services_dir = %s: %s; make it: mkdir -p %s && chown %s %s",
+		args_fail(EXIT_USAGE, "services_dir = %s: %s; make it: mkdir -p %s",
 			  p->services_dir,
 			  errno == ENOENT ? "it does not exist" : "it is no directory",
-			  p->services_dir, a->name, p->services_dir);
+			  p->services_dir);
 		return false;
 	}
 	snprintf(status, sizeof(status), "%s/status", p->runtime_dir);
@@ -253,9 +253,26 @@ bool start_fresh(struct settings *s, struct estate *e)
 	return false;
 }
 
+/* The predecessor's, or the one that the settings name by now; a log alone must not end a proxy. */
+static void take_log_over(const struct proxy_settings *p, struct estate *e)
+{
+	if (strcmp(e->log_path, p->access_log) == 0)
+		return;
+	int fd = start_open_log(p);
+	if (fd == START_LOG_FAILED) {
+		log_error("access_log = %s: %s; still writing to %s", p->access_log,
+			  strerror(errno), e->log_path);
+		return;
+	}
+	if (e->log_fd > 2)
+		close(e->log_fd);
+	e->log_fd = fd;
+	mem_free(e->log_path);
+	e->log_path = str_dup(str_of(p->access_log));
+}
+
 bool start_restored(struct settings *s, const char *handover, struct estate *e)
 {
-	const struct account nobody_else = {0};
 	unsetenv(ESTATE_ENV);
 	if (!estate_read(atoi(handover), e)) {
 		args_fail(EXIT_USAGE, "upgrade: the handover of the predecessor is not understood");
@@ -270,9 +287,6 @@ bool start_restored(struct settings *s, const char *handover, struct estate *e)
 	}
 	if (s->proxy.worker_count > e->slots)
 		s->proxy.worker_count = e->slots;
-	if (strcmp(e->log_path, s->proxy.access_log) == 0)
-		return true;
-	if (e->log_fd > 2)
-		close(e->log_fd);
-	return open_log(&s->proxy, &nobody_else, e);
+	take_log_over(&s->proxy, e);
+	return true;
 }

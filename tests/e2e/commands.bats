@@ -271,3 +271,15 @@ fails_to_start() {
 	same 200 "$(code b.org '/slow?ms=700')"
 	stop_proxy
 }
+
+@test "set: a flag of the proxy's own is refused; a new service is said" {
+	start_proxy
+	run kp set shop --host a.org --http-port 99
+	same 2 "$status"
+	contains "--http-port" "$output"
+	[ ! -e "$S/shop" ]
+	run kp set shop --host a.org
+	same 0 "$status"
+	contains "shop: a new service" "$output"
+	stop_proxy
+}

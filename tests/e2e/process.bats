@@ -278,3 +278,24 @@ ready_now() {
 	same "version v1" "$(get a.org /)"
 	stop_proxy
 }
+
+@test "SIGHUP with an access log that cannot be opened: said, nothing changes" {
+	service web
+	PORT=$(free_port)
+	# The flag would beat the file: this proxy has none.
+	ARGS=(run --bind 127.0.0.1 --http-port "$PORT" --https-port 0 --workers 1)
+	[ "$(id -u)" -ne 0 ] || ARGS+=(--user nobody)
+	echo '[proxy]' >"$T/kamal-proxy.ini"
+	background proxy "$KAMAL_PROXY" "${ARGS[@]}"
+	PROXY=$!
+	proxy_up
+	printf '[proxy]\naccess_log = /nowhere/access.log\n' >"$T/kamal-proxy.ini"
+	kill -HUP "$PROXY"
+	eventually grep -q "access_log: /nowhere" proxy.err
+	same "version v1" "$(get a.org /)"
+	printf '[proxy]\naccess_log = off\n' >"$T/kamal-proxy.ini"
+	kill -HUP "$PROXY"
+	eventually grep -q "generation 2 of workers serves" proxy.err
+	same "version v1" "$(get a.org /)"
+	stop_proxy
+}
