@@ -69,6 +69,5 @@ void origin_tunnel(struct origin *o);
 void origin_release(struct origin *o);
 
 struct peer *origin_peer(const struct origin *o);
-bool origin_was_pooled(const struct origin *o);
 
 #endif

@@ -47,8 +47,6 @@ void gather_status(const struct gather *g, struct status *out);
 bool gather_is_urgent(const struct status *last, const struct status *now);
 bool gather_differs(const struct status *last, const struct status *now);
 
-/* Are the current targets (draining ones left out) of both the same inodes? */
-bool gather_same_inodes(const struct status *a, const struct status *b);
 size_t gather_count_targets(const struct status *s);
 
 #endif

@@ -18,7 +18,6 @@
 #include "files/tree.h"
 
 struct peer;
-struct service;
 
 enum lease_state {
 	LEASE_NONE,   /* belongs to no peer */
@@ -71,9 +70,7 @@ bool lease_park(struct lease *l);
 void lease_end(struct lease *l);
 
 const char *peer_name(const struct peer *p); /* "app.sock" */
-struct service *peer_service(const struct peer *p);
-bool peer_is_current(const struct peer *p);   /* not replaced */
-bool peer_refused_last(const struct peer *p); /* its last connect found nobody listening */
+bool peer_is_current(const struct peer *p);  /* not replaced */
 
 /* ---- for the service they belong to ---- */
 
@@ -95,8 +92,7 @@ struct peer_home_ops {
 /* What peers share; embedded in the service. Peers hold a reference each. */
 struct peer_home {
 	const struct peer_home_ops *ops;
-	struct service *service; /* handed out, never looked into */
-	struct ev_loop *loop;    /* NULL: nobody connects */
+	struct ev_loop *loop; /* NULL: nobody connects */
 	struct timers *timers;
 	struct board_service *board;
 	const char *name; /* of the service */

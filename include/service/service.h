@@ -45,7 +45,6 @@ const char *service_name(const struct service *s);
 const struct service_settings *service_settings(const struct service *s);
 /* The counters to raise; never NULL (a scratch one where nothing is accounted). */
 struct board_service *service_board(struct service *s);
-const struct service_env *service_env(const struct service *s);
 
 /* May a request pass the gate at once? False while others wait. */
 bool service_is_open(const struct service *s);

@@ -26,7 +26,6 @@ struct origin {
 	uint64_t sent_before;     /* conn.sent when this request began */
 	enum method method;
 	unsigned interims;
-	bool pooled;    /* has carried a request before */
 	bool answering; /* a byte of the answer has come */
 	bool head_done; /* its final head has come */
 	bool reusable;  /* the answer allows another request */
@@ -85,7 +84,6 @@ static struct origin *take_pooled(struct peer *peer, bool idempotent)
 	struct lease *l;
 	while ((l = peer_take_idle(peer, idempotent ? 0 : CAREFUL_IDLE_MS)) != NULL) {
 		struct origin *o = container_of(l, struct origin, lease);
-		o->pooled = true;
 		if (idempotent || is_alive(o))
 			return o;
 		origin_close(o);
@@ -176,11 +174,6 @@ void origin_tunnel(struct origin *o)
 struct peer *origin_peer(const struct origin *o)
 {
 	return o->lease.peer;
-}
-
-bool origin_was_pooled(const struct origin *o)
-{
-	return o->pooled;
 }
 
 void origin_release(struct origin *o)

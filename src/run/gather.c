@@ -315,21 +315,3 @@ size_t gather_count_targets(const struct status *s)
 		n += s->targets[i].state != TARGET_DRAINING;
 	return n;
 }
-
-static bool covers(const struct status *a, const struct status *b)
-{
-	for (size_t i = 0; i < b->ntargets; i++) {
-		bool found = b->targets[i].state == TARGET_DRAINING;
-		for (size_t k = 0; !found && k < a->ntargets; k++)
-			found = a->targets[k].state != TARGET_DRAINING &&
-				a->targets[k].inode == b->targets[i].inode;
-		if (!found)
-			return false;
-	}
-	return true;
-}
-
-bool gather_same_inodes(const struct status *a, const struct status *b)
-{
-	return covers(a, b) && covers(b, a);
-}

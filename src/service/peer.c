@@ -275,11 +275,6 @@ const char *peer_name(const struct peer *p)
 	return p->name;
 }
 
-struct service *peer_service(const struct peer *p)
-{
-	return p->home->service;
-}
-
 bool peer_is_current(const struct peer *p)
 {
 	return p->current;

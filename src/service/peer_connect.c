@@ -180,11 +180,6 @@ void peer_try_now(struct peer *p, bool all_forgotten)
 		p->backoff_ms = 0;
 }
 
-bool peer_refused_last(const struct peer *p)
-{
-	return p->state == PEER_REFUSED;
-}
-
 bool peer_is_doubtful(const struct peer *p)
 {
 	return p->try_at != 0 || p->state >= PEER_REFUSED;

@@ -267,7 +267,6 @@ static void home_init(struct service *s)
 	struct peer_home *h = &s->home;
 
 	h->ops = &home_ops;
-	h->service = s;
 	h->loop = s->env->loop;
 	h->timers = s->env->timers;
 	h->name = s->name;
@@ -365,11 +364,6 @@ const struct service_settings *service_settings(const struct service *s)
 struct board_service *service_board(struct service *s)
 {
 	return s->home.board;
-}
-
-const struct service_env *service_env(const struct service *s)
-{
-	return s->env;
 }
 
 bool service_is_removed(const struct service *s)
