@@ -14,6 +14,7 @@
 struct origin;
 struct origin_user;
 struct proxy;
+struct service;
 
 enum origin_failure {
 	ORIGIN_UNWRITTEN, /* no byte of the request was written: always safe to send again */
