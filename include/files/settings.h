@@ -74,14 +74,14 @@ struct strings {
 	X(DURATION, socket_timeout, "5s", 1, "wait for a live socket; then 503")                   \
 	X(DURATION, target_timeout, "30s", 1, "for the head of the app's answer; then 504")        \
 	X(DURATION, drain_timeout, "30s", 1, "for requests on a replaced socket")                  \
-	X(DURATION, deploy_timeout, "30s", 0, "for a new instance to become healthy")              \
-	X(DURATION, max_pause, "30s", 0, "how long a request is held")                             \
-	X(DURATION, lease_timeout, "10s", 0, "for a pause FIFO to be opened")                      \
+	X(DURATION, deploy_timeout, "30s", 1, "for a new instance to become healthy")              \
+	X(DURATION, max_pause, "30s", 1, "how long a request is held")                             \
+	X(DURATION, lease_timeout, "10s", 1, "for a pause FIFO to be opened")                      \
 	X(NUMBER, max_held, "10000", 1, "requests held at once; more: 503")                        \
-	X(TEXT, health_check_path, "/up", 0, "path of health checks")                              \
+	X(TEXT, health_check_path, "/up", 1, "path of health checks")                              \
 	X(DURATION, health_check_interval, "1s", 0, "between health checks")                       \
 	X(DURATION, health_check_timeout, "5s", 0, "for a health check's answer")                  \
-	X(TEXT, health_check_host, "", 0, "Host of health checks")                                 \
+	X(TEXT, health_check_host, "", 1, "Host of health checks")                                 \
 	X(DURATION, writer_affinity_timeout, "1s", 0, "reads follow a write to the writers")       \
 	X(BOOL, read_target_websockets, "false", 0, "WebSockets go to readers")                    \
 	X(BOOL, buffer_requests, "false", 0, "whole requests before the app sees them")            \
@@ -95,6 +95,11 @@ struct strings {
 	X(LIST, log_request_header, "", 1, "request fields to log")                                \
 	X(LIST, log_response_header, "", 1, "answer fields to log")                                \
 	X(LIST, exclude_metrics_path, "", 0, "paths that are not counted")
+
+/* rollout.ini: who meets the canary. */
+#define ROLLOUT_OPTIONS(X)                                                                         \
+	X(NUMBER, percent, "0", 1, "of the cookie's values, 0 to 100")                             \
+	X(LIST, list, "", 1, "values that are always in")
 
 #define SETTINGS_C_BOOL bool
 #define SETTINGS_C_NUMBER uint64_t
@@ -113,6 +118,10 @@ struct proxy_settings {
 struct service_settings {
 	SERVICE_OPTIONS(SETTINGS_MEMBER)
 	uint64_t set; /* bit i: option i of the table was set (not a default) */
+};
+
+struct rollout_settings {
+	ROLLOUT_OPTIONS(SETTINGS_MEMBER)
 };
 
 /* Errors: one line that names file, section, key and value and what to do. */
@@ -144,6 +153,10 @@ struct service_settings *settings_load_service(const char *dir,
 					       const struct service_settings *defaults,
 					       struct settings_error *err);
 void settings_free_service(struct service_settings *s);
+
+/* dir/rollout.ini, which must exist. NULL and the error when anything is wrong. */
+struct rollout_settings *settings_load_rollout(const char *dir, struct settings_error *err);
+void settings_free_rollout(struct rollout_settings *s);
 
 /* `set`: writes dir/service.ini anew with the flags in argv (--option VALUE, --host is hosts)
    changed and all other keys kept, in table order, by a temporary file and rename. Validates first;

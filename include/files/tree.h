@@ -21,10 +21,20 @@ struct file_id {
 	int64_t ctime_ns;  /* not compared for sockets: chmod and chown are no handoff */
 };
 
-struct tree_socket {
-	char name[TREE_SOCKET_NAME_MAX + 1]; /* in the directory: "app.sock" */
-	struct file_id id;                   /* of the socket itself, links followed */
+/* Which requests an instance is for, by the directory that its name lies in. */
+enum tree_group {
+	GROUP_MAIN,    /* "app.sock" */
+	GROUP_ROLLOUT, /* "rollout/app.sock": the canary */
+	GROUPS,
 };
+
+struct tree_socket {
+	char name[TREE_SOCKET_NAME_MAX + 1]; /* in the service's directory: "rollout/app.sock" */
+	struct file_id id;                   /* of the socket itself, links followed */
+	enum tree_group group;
+};
+
+#define TREE_HOLD_UNSAID UINT64_MAX
 
 /* One service's directory as last seen. */
 struct site {
@@ -33,7 +43,12 @@ struct site {
 	struct file_id dir;
 	int64_t birth_ns; /* of the directory */
 	int64_t claim_ns; /* mtime of service.ini, else birth_ns: who was first */
-	struct file_id ini, hosts, pause, stop;
+	struct file_id ini, hosts, rollout_ini;
+	struct file_id pause, stop;       /* ino 0: absent, or refused */
+	bool pause_leased, stop_leased;   /* a FIFO: the master keeps the lease */
+	bool refused;       /* one of them is there and cannot be honoured: `error` says why */
+	uint64_t hold_ms;   /* what a regular `pause` says; TREE_HOLD_UNSAID: nothing; 0: for ever */
+	char *stop_message; /* what `stop` says; NULL: nothing */
 	bool unread; /* nobody knows its settings: no look at it has got as far as reading them */
 	struct tree_socket *sockets; /* by name */
 	size_t nsockets;
@@ -43,9 +58,9 @@ struct site {
 
 enum tree_change {
 	TREE_NEW = 1,      /* the service has just appeared */
-	TREE_SOCKETS = 2,  /* names or inodes of *.sock */
-	TREE_SETTINGS = 4, /* service.ini or hosts */
-	TREE_STATE = 8,    /* pause or stop */
+	TREE_SOCKETS = 2,  /* names or inodes of *.sock, the canary's included */
+	TREE_SETTINGS = 4, /* service.ini, hosts or rollout.ini */
+	TREE_STATE = 8,    /* pause or stop: there or not, or what they say */
 	TREE_ERROR = 16,   /* `error` */
 };
 
@@ -79,9 +94,9 @@ struct site *tree_next(const struct tree *t, size_t *i);
 struct site *tree_scan_service(const char *services_dir, const char *name);
 void tree_free_site(struct site *site);
 
-/* Which settings are in force: a hash of the ids of service.ini and hosts. Workers put it into
-   board_service.ini_stamp, master and `wait` compare. Never 0. */
-uint64_t settings_stamp(const struct file_id *ini, const struct file_id *hosts);
+/* Which settings are in force: a hash of the ids of service.ini, hosts and rollout.ini. Workers put it
+   into board_service.ini_stamp, master and `wait` compare. Never 0. */
+uint64_t settings_stamp(const struct site *site);
 
 /* Counters for metrics and doctor: queue overflows, watches that could not be had. */
 struct tree_stats {

@@ -46,14 +46,27 @@ const struct service_settings *service_settings(const struct service *s);
 /* The counters to raise; never NULL (a scratch one where nothing is accounted). */
 struct board_service *service_board(struct service *s);
 
-/* May a request pass the gate at once? False while others wait. */
+/* What the files `pause` and `stop` say to a request that has just come. */
+enum service_door { DOOR_OPEN, DOOR_PAUSED, DOOR_STOPPED };
+enum service_door service_door(const struct service *s);
+/* The maintenance message of `stop`; "" when it says nothing. */
+struct str service_stop_message(const struct service *s);
+/* The content of errors/<status>.html, or of length 0: there is none. Valid within the callback. */
+struct str service_error_page(struct service *s, int status);
+
+/* May a request pass the gate at once? False while it is paused or others wait. */
 bool service_is_open(const struct service *s);
+/* Does rollout.ini say that who bears this value in the cookie kamal-rollout meets the canary? */
+bool service_has_rollout(const struct service *s);
+bool service_in_rollout(const struct service *s, struct str value);
 /* The peer for the next request: least in flight among those that may be tried now, ties in
-   turn. NULL: none now (no socket, refused lately, backlog full). */
-struct peer *service_pick(struct service *s);
-/* Waits behind the others for at most ms. False: max_held are waiting over all workers; answer
- * 503. */
-bool service_wait(struct service *s, struct waiter *w, uint64_t ms);
+   turn; of the canary's only for canary. NULL: none now (no socket, refused lately, backlog full). */
+struct peer *service_pick(struct service *s, bool canary);
+/* Waits behind the others: for the end of the pause, at most as long as that holds a request, or for
+   a live socket, at most socket_timeout. False: max_held are waiting over all workers; answer 503. */
+bool service_wait(struct service *s, struct waiter *w);
+/* The worker ends: what is still held is given up (waiter_ops.expired). */
+void service_give_up(struct service *s);
 /* The client has left, or it was answered otherwise. */
 void service_unwait(struct service *s, struct waiter *w);
 /* Was the service removed? Then what waits is answered 503. */

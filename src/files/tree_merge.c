@@ -187,10 +187,15 @@ bool tree_look_at(struct tree *t, struct node *n)
 	return !gone;
 }
 
-uint64_t settings_stamp(const struct file_id *ini, const struct file_id *hosts)
+uint64_t settings_stamp(const struct site *site)
 {
-	const uint64_t facts[] = {ini->dev,   ini->ino,   (uint64_t)ini->ctime_ns,
-				  hosts->dev, hosts->ino, (uint64_t)hosts->ctime_ns};
+	const struct file_id *ids[] = {&site->ini, &site->hosts, &site->rollout_ini};
+	uint64_t facts[9];
+	for (size_t i = 0; i < 3; i++) {
+		facts[3 * i] = ids[i]->dev;
+		facts[3 * i + 1] = ids[i]->ino;
+		facts[3 * i + 2] = (uint64_t)ids[i]->ctime_ns;
+	}
 	uint64_t hash = str_hash(str_make((const char *)facts, sizeof(facts)));
 	return hash != 0 ? hash : 1;
 }

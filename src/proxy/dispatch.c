@@ -87,9 +87,8 @@ static bool send_again(struct exchange *x)
 
 static void wait_for_socket(struct exchange *x)
 {
-	uint64_t ms = service_settings(x->service)->socket_timeout;
 	x->avoid = 0; /* it does not answer a connect any more; its inode's number may recur */
-	if (!service_wait(x->service, &x->waiter, ms))
+	if (!service_wait(x->service, &x->waiter))
 		exchange_refuse(x, 503);
 }
 

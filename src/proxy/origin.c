@@ -94,7 +94,7 @@ static struct origin *take_pooled(struct peer *peer, bool idempotent)
 struct origin *origin_lease(struct proxy *p, struct service *s, bool fresh, bool idempotent)
 {
 	struct peer *peer;
-	while ((peer = service_pick(s)) != NULL) {
+	while ((peer = service_pick(s, false)) != NULL) {
 		struct origin *o = fresh ? NULL : take_pooled(peer, idempotent);
 		if (o != NULL) {
 			board_raise(service_board(s)->reused, 1);

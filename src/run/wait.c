@@ -109,7 +109,7 @@ bool wait_is_met(const struct wait_goal *goal, const struct site *site, const st
 {
 	if (!names_match(site, status, missing, size))
 		return false;
-	if (status->settings != settings_stamp(&site->ini, &site->hosts)) {
+	if (status->settings != settings_stamp(site)) {
 		snprintf(missing, size, "the settings are not in force in every worker yet%s%s",
 			 strcmp(status->error, "-") == 0 ? "" : ": ",
 			 strcmp(status->error, "-") == 0 ? "" : status->error);

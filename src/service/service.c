@@ -134,8 +134,9 @@ bool service_is_open(const struct service *s)
 	return gate_is_open(&s->gate);
 }
 
-bool service_wait(struct service *s, struct waiter *w, uint64_t ms)
+bool service_wait(struct service *s, struct waiter *w)
 {
+	uint64_t ms = service_settings(s)->socket_timeout;
 	uint64_t limit = service_settings(s)->max_held;
 
 	if (waiter_waits(w))
@@ -159,8 +160,46 @@ void service_unwait(struct service *s, struct waiter *w)
 	gate_leave(w);
 }
 
-struct peer *service_pick(struct service *s)
+enum service_door service_door(const struct service *s)
 {
+	(void)s;
+	return DOOR_OPEN;
+}
+
+struct str service_stop_message(const struct service *s)
+{
+	(void)s;
+	return STR("");
+}
+
+struct str service_error_page(struct service *s, int status)
+{
+	(void)s;
+	(void)status;
+	return STR("");
+}
+
+bool service_has_rollout(const struct service *s)
+{
+	(void)s;
+	return false;
+}
+
+bool service_in_rollout(const struct service *s, struct str value)
+{
+	(void)s;
+	(void)value;
+	return false;
+}
+
+void service_give_up(struct service *s)
+{
+	(void)s;
+}
+
+struct peer *service_pick(struct service *s, bool canary)
+{
+	(void)canary;
 	return balance_pick(&s->home);
 }
 

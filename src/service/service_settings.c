@@ -41,7 +41,7 @@ static bool choose(struct service *s, const struct service *elder, struct choice
 	bool has_elder = elder != NULL && elder->settings != NULL;
 	struct settings_error err;
 
-	*c = (struct choice){.stamp = settings_stamp(&site->ini, &site->hosts),
+	*c = (struct choice){.stamp = settings_stamp(site),
 			     .since_ns = site->claim_ns};
 	if (site->unread) {
 		str_copy(err.text, sizeof(err.text), str_of(site->error));
