@@ -156,13 +156,24 @@ void settings_free_service(struct service_settings *s);
 
 /* dir/rollout.ini, which must exist. NULL and the error when anything is wrong. */
 struct rollout_settings *settings_load_rollout(const char *dir, struct settings_error *err);
-void settings_free_rollout(struct rollout_settings *s);
+void settings_free_rollout(struct rollout_settings *r);
 
-/* `set`: writes dir/service.ini anew with the flags in argv (--option VALUE, --host is hosts)
-   changed and all other keys kept, in table order, by a temporary file and rename. Validates first;
-   carries the file's mtime over unless hosts or path_prefix changed (it dates the claim). 0, or −1
-   and the error. */
-int settings_set_service(const char *dir, int argc, char **argv, struct settings_error *err);
+/* Which file `set` is about. */
+enum settings_file { SETTINGS_SERVICE, SETTINGS_CANARY }; /* service.ini, rollout.ini */
+
+/* `set`: writes dir's file anew with the flags in argv (--option VALUE, --host is hosts) changed and
+   all other keys kept, in table order, by a temporary file and rename. Validates first; carries
+   service.ini's mtime over unless hosts or path_prefix changed (it dates the claim). 0, or −1 and the
+   error, which begins with the flag ("--") when that is what is wrong. */
+int settings_set(const char *dir, enum settings_file file, int argc, char **argv,
+		 struct settings_error *err);
+/* `set --dry-run`: the same without writing. Every option as it would be in force goes to `to`, one
+   a line in table order: "name = value" ("name =" when empty), lists joined by ", ", durations
+   "30000ms", sizes in bytes, booleans true or false. Over `defaults` ([service] of kamal-proxy.ini),
+   with the names in dir/hosts; dir may be missing. */
+int settings_preview(FILE *to, const char *dir, enum settings_file file,
+		     const struct service_settings *defaults, int argc, char **argv,
+		     struct settings_error *err);
 
 /* For --help and docs: one line an option; kind "proxy" or "service". */
 void settings_print_flags(FILE *to, bool service);

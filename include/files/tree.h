@@ -18,7 +18,9 @@
 /* What a name stands for now. Equal ids: the same file in the same state. */
 struct file_id {
 	uint64_t dev, ino; /* ino 0: absent */
-	int64_t ctime_ns;  /* not compared for sockets: chmod and chown are no handoff */
+	/* Not compared for sockets: chmod and chown are no handoff. Of a FIFO that was written to
+	   (that moves its ctime): the time of its birth. */
+	int64_t ctime_ns;
 };
 
 /* Which requests an instance is for, by the directory that its name lies in. */
@@ -44,13 +46,13 @@ struct site {
 	int64_t birth_ns; /* of the directory */
 	int64_t claim_ns; /* mtime of service.ini, else birth_ns: who was first */
 	struct file_id ini, hosts, rollout_ini;
-	struct file_id pause, stop;       /* ino 0: absent, or refused */
-	bool pause_leased, stop_leased;   /* a FIFO: the master keeps the lease */
-	bool refused;       /* one of them is there and cannot be honoured: `error` says why */
-	uint64_t hold_ms;   /* what a regular `pause` says; TREE_HOLD_UNSAID: nothing; 0: for ever */
+	struct file_id pause, stop;     /* ino 0: absent, or refused */
+	bool pause_leased, stop_leased; /* a FIFO: the master keeps the lease */
+	bool refused;     /* one of them is there and cannot be honoured: `error` says why */
+	uint64_t hold_ms; /* what a regular `pause` says; TREE_HOLD_UNSAID: nothing; 0: for ever */
 	char *stop_message; /* what `stop` says; NULL: nothing */
 	bool unread; /* nobody knows its settings: no look at it has got as far as reading them */
-	struct tree_socket *sockets; /* by name */
+	struct tree_socket *sockets; /* by group, then by name */
 	size_t nsockets;
 	char *error; /* why part of it is not honoured, with what to do; NULL: nothing */
 	void *owner; /* the tree's user may hang its own object here */
@@ -90,9 +92,14 @@ struct site *tree_find(const struct tree *t, const char *name);
 struct site *tree_next(const struct tree *t, size_t *i);
 
 /* One look at one service, without a tree: its files as they are now (birth_ns and claim_ns are
-   left 0). NULL and errno: ENOENT when there is no such directory. The caller frees it. */
+   left 0). A FIFO counts here even if the proxy cannot honour it: the caller may have other rights,
+   and what the proxy makes of it its status tells. NULL and errno: ENOENT when there is no such
+   directory. The caller frees it. */
 struct site *tree_scan_service(const char *services_dir, const char *name);
 void tree_free_site(struct site *site);
+
+/* The id of a FIFO, whoever may open it; false: the path is no FIFO's. */
+bool tree_fifo_id(const char *path, struct file_id *id);
 
 /* Which settings are in force: a hash of the ids of service.ini, hosts and rollout.ini. Workers put it
    into board_service.ini_stamp, master and `wait` compare. Never 0. */

@@ -162,6 +162,17 @@ static void drop_doubled(struct strings *l)
 	l->count = kept;
 }
 
+bool service_add_hosts(struct service_settings *s, const char *dir, struct settings_error *err)
+{
+	char path[PATH_MAX];
+	snprintf(path, sizeof(path), "%s/hosts", dir);
+	if (!load_hosts(&s->hosts, path, err))
+		return false;
+	drop_doubled(&s->hosts);
+	drop_doubled(&s->path_prefix);
+	return true;
+}
+
 static bool load_service_files(struct service_settings *s, const char *dir,
 			       struct settings_error *err)
 {
@@ -174,12 +185,7 @@ static bool load_service_files(struct service_settings *s, const char *dir,
 		return false;
 	bool ok = ini_apply(&ini, &service_table, s, &s->set, path, err);
 	ini_free(&ini);
-	snprintf(path, sizeof(path), "%s/hosts", dir);
-	if (!ok || !load_hosts(&s->hosts, path, err))
-		return false;
-	drop_doubled(&s->hosts);
-	drop_doubled(&s->path_prefix);
-	return true;
+	return ok && service_add_hosts(s, dir, err);
 }
 
 struct service_settings *settings_load_service(const char *dir,
@@ -201,4 +207,38 @@ void settings_free_service(struct service_settings *s)
 		return;
 	option_free(&service_table, s);
 	mem_free(s);
+}
+
+static bool load_rollout(struct rollout_settings *r, const char *path, struct settings_error *err)
+{
+	static const char *const sections[] = {"rollout", NULL};
+	struct ini ini;
+	bool absent;
+	if (!ini_read(&ini, path, sections, true, &absent, err))
+		return false;
+	if (absent)
+		return settings_fail(err, "%s: no such file; the canary gets nothing", path);
+	bool ok = ini_apply(&ini, &rollout_table, r, NULL, path, err);
+	ini_free(&ini);
+	return ok;
+}
+
+struct rollout_settings *settings_load_rollout(const char *dir, struct settings_error *err)
+{
+	struct rollout_settings *r = mem_new(struct rollout_settings);
+	char path[PATH_MAX];
+	option_defaults(&rollout_table, r);
+	snprintf(path, sizeof(path), "%s/rollout.ini", dir);
+	if (load_rollout(r, path, err))
+		return r;
+	settings_free_rollout(r);
+	return NULL;
+}
+
+void settings_free_rollout(struct rollout_settings *r)
+{
+	if (r == NULL)
+		return;
+	option_free(&rollout_table, r);
+	mem_free(r);
 }

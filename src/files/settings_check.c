@@ -30,6 +30,7 @@ static const struct range ranges[] = {
 	{"max_request_line", 64, 65536, "out of range; use 64 to 64k"},
 	{"max_idle_upstream", 0, 65536, "out of range; use 0 to 65536"},
 	{"max_held", 0, 1000000, "out of range; use 0 to 1000000"},
+	{"percent", 0, 100, "out of range; use 0 to 100"},
 };
 
 static bool check_range(const char *name, uint64_t v, struct complaint *why)
@@ -171,6 +172,29 @@ static bool check_prefix(char *v, struct complaint *why)
 	return true;
 }
 
+static bool has_blank(const char *v)
+{
+	for (; *v != '\0'; v++) {
+		if ((unsigned char)*v <= ' ' || *v == 0x7f)
+			return true;
+	}
+	return false;
+}
+
+static bool check_health_path(char *v, struct complaint *why)
+{
+	if (v[0] != '/')
+		return complain(why, "not a path; write one that begins with /");
+	return !has_blank(v) || complain(why, "a blank in a path; write it percent-encoded");
+}
+
+static bool check_health_host(char *v, struct complaint *why)
+{
+	if (has_blank(v) || strchr(v, '/') != NULL)
+		return complain(why, "not a Host; write example.com or example.com:8080");
+	return true;
+}
+
 static bool check_field(char *v, struct complaint *why)
 {
 	static const char legal[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -195,6 +219,8 @@ static const struct {
 	{"trusted_proxies", check_network},
 	{"hosts", host_check},
 	{"path_prefix", check_prefix},
+	{"health_check_path", check_health_path},
+	{"health_check_host", check_health_host},
 	{"log_request_header", check_field},
 	{"log_response_header", check_field},
 };

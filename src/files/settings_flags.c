@@ -36,6 +36,23 @@ static void dashed(char *dst, size_t size, const char *name)
 	}
 }
 
+/* What to say of an option of another table; NULL: it is of none. */
+static const char *where_else(const struct option_table *t, struct str name)
+{
+	bool service = option_find(&service_table, name) != NULL;
+	if (t == &proxy_table && service)
+		return "an option of services; set it in a service.ini or in [service] of "
+		       "kamal-proxy.ini";
+	if (t == &rollout_table && service)
+		return "an option of the service; set it without --rollout";
+	if (t == &service_table && option_find(&rollout_table, name) != NULL)
+		return "an option of the canary; set it with --rollout";
+	if (t != &proxy_table && option_find(&proxy_table, name) != NULL)
+		return "an option of the proxy, not of a service; set it in [proxy] of "
+		       "kamal-proxy.ini";
+	return NULL;
+}
+
 static bool fail_unknown(const char *arg, const struct option_table *t, struct settings_error *err)
 {
 	struct str name = str_make(arg + 2, str_find(str_of(arg + 2), '='));
@@ -49,16 +66,9 @@ static bool fail_unknown(const char *arg, const struct option_table *t, struct s
 		if (t == &service_table && strcmp(plain, unbuilt_flags[i]) == 0)
 			return settings_fail(err, "%.100s is not built yet; remove it", arg);
 	}
-	if (t == &proxy_table && option_find(&service_table, str_of(plain)) != NULL)
-		return settings_fail(err,
-				     "%.100s: an option of services; set it in a service.ini or "
-				     "in [service] of kamal-proxy.ini",
-				     arg);
-	if (t == &service_table && option_find(&proxy_table, str_of(plain)) != NULL)
-		return settings_fail(err,
-				     "%.100s: an option of the proxy, not of a service; set it in "
-				     "[proxy] of kamal-proxy.ini",
-				     arg);
+	const char *place = where_else(t, str_of(plain));
+	if (place != NULL)
+		return settings_fail(err, "%.100s: %s", arg, place);
 	const char *nearest = option_nearest(t, str_of(plain));
 	if (nearest == NULL)
 		return settings_fail(err, "%.100s: no such flag; see --help", arg);

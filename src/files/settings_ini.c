@@ -241,12 +241,20 @@ void ini_free(struct ini *ini)
 static bool fail_unknown(const struct ini_pair *p, const struct option_table *t, const char *name,
 			 struct settings_error *err)
 {
-	const struct option_table *other = t == &proxy_table ? &service_table : &proxy_table;
+	static const struct {
+		const struct option_table *table;
+		const char *file;
+	} others[] = {{&proxy_table, " of kamal-proxy.ini"},
+		      {&service_table, ""},
+		      {&rollout_table, " of rollout.ini"}};
 	const char *nearest = option_nearest(t, str_of(p->key));
-	if (option_find(other, str_of(p->key)) != NULL)
-		return settings_fail(err, "%s: [%s] %.100s = %.100s: belongs to [%s]%s", name,
-				     t->section, p->key, p->value, other->section,
-				     other == &proxy_table ? " of kamal-proxy.ini" : "");
+	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++) {
+		const struct option_table *other = others[i].table;
+		if (other != t && option_find(other, str_of(p->key)) != NULL)
+			return settings_fail(err, "%s: [%s] %.100s = %.100s: belongs to [%s]%s",
+					     name, t->section, p->key, p->value, other->section,
+					     others[i].file);
+	}
 	return settings_fail(err, "%s: [%s] %.100s = %.100s: no such option; %s%s%s", name,
 			     t->section, p->key, p->value,
 			     nearest != NULL ? "did you mean " : "remove it",

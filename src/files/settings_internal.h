@@ -27,7 +27,7 @@ struct option_table {
 	const struct option *options;
 	size_t count;
 };
-extern const struct option_table proxy_table, service_table;
+extern const struct option_table proxy_table, service_table, rollout_table;
 
 /* Where a value comes from, for messages. */
 enum origin_kind { ORIGIN_FILE, ORIGIN_FLAG, ORIGIN_ENVIRONMENT };
@@ -52,6 +52,12 @@ void option_free(const struct option_table *t, void *settings);
 bool option_assign(const struct option_table *t, const struct option *o, void *settings,
 		   struct str value, bool append, const struct origin *from,
 		   struct settings_error *err);
+
+/* settings.c: the names in dir/hosts too, none twice. */
+bool service_add_hosts(struct service_settings *s, const char *dir, struct settings_error *err);
+
+/* settings_print.c: "name = value" for every option. */
+void option_print_values(FILE *to, const struct option_table *t, void *settings);
 
 /* Lists. */
 void strings_add(struct strings *l, struct str item);

@@ -23,14 +23,24 @@
 	 .type = OPTION_##TYPE,                                                                    \
 	 .built = BUILT},
 
+#define ROLLOUT_OPTION(TYPE, NAME, DEF, BUILT, HELP)                                               \
+	{.name = #NAME,                                                                            \
+	 .def = DEF,                                                                               \
+	 .help = HELP,                                                                             \
+	 .offset = offsetof(struct rollout_settings, NAME),                                        \
+	 .type = OPTION_##TYPE,                                                                    \
+	 .built = BUILT},
+
 static const struct option proxy_options[] = {PROXY_OPTIONS(PROXY_OPTION)};
 static const struct option service_options[] = {SERVICE_OPTIONS(SERVICE_OPTION)};
+static const struct option rollout_options[] = {ROLLOUT_OPTIONS(ROLLOUT_OPTION)};
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 static_assert(COUNT(service_options) <= 64, "service_settings.set has 64 bits");
 
 const struct option_table proxy_table = {"proxy", proxy_options, COUNT(proxy_options)};
 const struct option_table service_table = {"service", service_options, COUNT(service_options)};
+const struct option_table rollout_table = {"rollout", rollout_options, COUNT(rollout_options)};
 
 bool settings_fail(struct settings_error *err, const char *fmt, ...)
 {

@@ -1,4 +1,6 @@
 /* The option tables as text: for --help and as the kamal-proxy.ini that documents every default. */
+#include <inttypes.h>
+
 #include "settings_internal.h"
 
 static const char *const type_words[] = {
@@ -8,9 +10,8 @@ static const char *const type_words[] = {
 
 #define FLAG_COLUMN 36
 
-void settings_print_flags(FILE *to, bool service)
+static void print_flags(FILE *to, const struct option_table *t)
 {
-	const struct option_table *t = service ? &service_table : &proxy_table;
 	for (size_t i = 0; i < t->count; i++) {
 		const struct option *o = &t->options[i];
 		char flag[64];
@@ -23,6 +24,46 @@ void settings_print_flags(FILE *to, bool service)
 		if (o->def[0] != '\0')
 			fprintf(to, " [%s]", o->def);
 		fprintf(to, "%s\n", o->built ? "" : " (not built yet)");
+	}
+}
+
+void settings_print_flags(FILE *to, bool service)
+{
+	print_flags(to, service ? &service_table : &proxy_table);
+	if (!service)
+		return;
+	fputs("\nWith --rollout, those of the canary (rollout.ini):\n", to);
+	print_flags(to, &rollout_table);
+}
+
+static void print_list(FILE *to, const struct strings *l)
+{
+	for (size_t i = 0; i < l->count; i++)
+		fprintf(to, "%s%s", i == 0 ? " " : ", ", l->item[i]);
+}
+
+static void print_value(FILE *to, const struct option *o, const void *member)
+{
+	switch (o->type) {
+	case OPTION_BOOL: fputs(*(const bool *)member ? " true" : " false", to); break;
+	case OPTION_NUMBER:
+	case OPTION_SIZE: fprintf(to, " %" PRIu64, *(const uint64_t *)member); break;
+	case OPTION_DURATION: fprintf(to, " %" PRIu64 "ms", *(const uint64_t *)member); break;
+	case OPTION_TEXT: {
+		const char *text = *(char *const *)member;
+		fprintf(to, "%s%s", text[0] != '\0' ? " " : "", text);
+		break;
+	}
+	case OPTION_LIST: print_list(to, member); break;
+	}
+}
+
+void option_print_values(FILE *to, const struct option_table *t, void *settings)
+{
+	for (size_t i = 0; i < t->count; i++) {
+		fprintf(to, "%s =", t->options[i].name);
+		print_value(to, &t->options[i], option_member(&t->options[i], settings));
+		fputc('\n', to);
 	}
 }
 

@@ -40,7 +40,10 @@ struct node *tree_node(struct tree *t, const char *name)
 	n->site.path = str_dup(buf_str(&path));
 	buf_free(&path);
 	list_init(&n->queue);
-	watch_dir_init(&n->watch);
+	watch_dir_init(&n->main.watch);
+	n->main.node = n;
+	n->site.hold_ms = TREE_HOLD_UNSAID;
+	holds_init(&n->holds);
 	n->rewatch = true;
 	map_put(&t->sites, str_of(name), n);
 	return n;
@@ -51,14 +54,17 @@ static void node_free(struct node *n)
 	tree_unqueue(n);
 	mem_free(n->site.path);
 	mem_free(n->site.sockets);
+	mem_free(n->site.stop_message);
 	mem_free(n->site.error);
+	for (int g = 0; g < GROUPS; g++)
+		mem_free(n->groups[g]);
+	holds_fini(&n->holds);
 	mem_free(n);
 }
 
 void tree_drop_node(struct tree *t, struct node *n)
 {
-	if (t->watch != NULL)
-		watch_drop(t->watch, &n->watch);
+	tree_unwatch(t, n);
 	map_remove(&t->sites, str_of(n->site.name));
 	if (n->known) {
 		t->busy = true;
@@ -66,26 +72,6 @@ void tree_drop_node(struct tree *t, struct node *n)
 		t->busy = false;
 	}
 	node_free(n);
-}
-
-static void warn_watches(struct tree *t, const char *limit, int why)
-{
-	if (t->warned_watches)
-		return;
-	t->warned_watches = true;
-	log_warn("%s: cannot be watched for changes (%s): raise it with sysctl -w fs.inotify.%s=N; "
-		 "until then changes are seen every 2 s",
-		 t->path, strerror(why), limit);
-}
-
-void tree_watch_site(struct tree *t, struct node *n)
-{
-	if (t->watch == NULL || (!n->rewatch && n->watch.wd >= 0))
-		return;
-	n->rewatch = false;
-	if (!watch_add(t->watch, &n->watch, n->site.path, true) &&
-	    (errno == ENOSPC || errno == ENOMEM))
-		warn_watches(t, "max_user_watches", errno);
 }
 
 static void queue_all(struct tree *t)
@@ -104,7 +90,7 @@ static void watch_root(struct tree *t)
 	if (t->watch == NULL)
 		return;
 	if (!watch_add(t->watch, &t->root_watch, t->path, true) && errno == ENOSPC)
-		warn_watches(t, "max_user_watches", errno);
+		tree_warn_watches(t, "max_user_watches", errno);
 	watch_add(t->watch, &t->parent_watch, t->parent, false); /* without it the round sees */
 }
 
@@ -187,7 +173,7 @@ struct tree *tree_open(struct ev_loop *loop, const char *services_dir,
 	if (loop != NULL) {
 		t->watch = watch_new(loop, &tree_watch_events, t);
 		if (t->watch == NULL)
-			warn_watches(t, "max_user_instances", errno);
+			tree_warn_watches(t, "max_user_instances", errno);
 	}
 	tree_round_init(t);
 	watch_root(t); /* first: what changes from here on gives an event */
@@ -255,6 +241,6 @@ struct tree_stats tree_stats(const struct tree *t)
 	void *value;
 	stats.unwatched = 0;
 	for (size_t i = 0; map_next(&t->sites, &i, &value);)
-		stats.unwatched += ((struct node *)value)->watch.wd < 0;
+		stats.unwatched += tree_count_unwatched(value);
 	return stats;
 }

@@ -6,15 +6,15 @@
 #include "base/mem.h"
 #include "tree_internal.h"
 
-#define SETTLE_NS INT64_C(1000000000)
-/* A change within a clock tick of a look may leave the directory's mtime as that look saw it. */
-#define RACY_NS INT64_C(50000000)
 /* Between `mv web web.old` and `mv web.new web` there is no web. */
 #define GRACE 0.2
 
 static struct file_id *settings_id(struct node *n, int which)
 {
-	return which == SETTINGS_INI ? &n->site.ini : &n->site.hosts;
+	struct site *s = &n->site;
+	return which == SETTINGS_INI     ? &s->ini
+	       : which == SETTINGS_HOSTS ? &s->hosts
+					 : &s->rollout_ini;
 }
 
 /* Seconds until the file may be taken as it is: 0 when it is whole. */
@@ -35,13 +35,15 @@ static double draft_wait(struct node *n, int which, const struct snapshot *s)
 	int64_t age = tree_real_ns() - s->mtime_ns[which];
 	int64_t watched = (int64_t)((tree_now() - d->seen_at) * 1e9);
 	int64_t quiet = age > watched ? age : watched;
-	return quiet >= SETTLE_NS ? 0 : (double)(SETTLE_NS - quiet) / 1e9;
+	return quiet >= TREE_SETTLE_NS ? 0 : (double)(TREE_SETTLE_NS - quiet) / 1e9;
 }
 
-/* Both files or none: whoever reads the one now reads the other as well. */
+/* All files or none: whoever reads the one now reads the others as well. */
 static unsigned merge_settings(struct node *n, const struct snapshot *s)
 {
-	bool unread = (!n->known || n->site.unread) && (s->refused[0] || s->refused[1]);
+	/* Without its rollout.ini a service is known well enough. */
+	bool unread = (!n->known || n->site.unread) &&
+		      (s->refused[SETTINGS_INI] || s->refused[SETTINGS_HOSTS]);
 	unsigned what = n->site.unread && !unread ? TREE_SETTINGS : 0;
 	double wait = 0;
 	for (int i = 0; i < SETTINGS_FILES; i++) {
@@ -85,11 +87,36 @@ static unsigned merge_sockets(struct site *site, struct snapshot *s)
 	return same ? 0 : TREE_SOCKETS;
 }
 
-static unsigned merge_state(struct file_id *id, const struct file_id *now)
+static bool same_text(const char *a, const char *b)
 {
-	bool same = file_id_equal(id, now);
-	*id = *now;
-	return same ? 0 : TREE_STATE;
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+static void set_holds(struct site *site, const struct snapshot *s, const struct holds *h)
+{
+	const char *message = h->of[HOLD_STOP].message;
+	site->pause = s->holds[HOLD_PAUSE];
+	site->stop = s->holds[HOLD_STOP];
+	site->pause_leased = s->leased[HOLD_PAUSE];
+	site->stop_leased = s->leased[HOLD_STOP];
+	site->refused = s->hold_refused;
+	site->hold_ms = h->of[HOLD_PAUSE].ms;
+	mem_free(site->stop_message);
+	site->stop_message = message != NULL ? str_dup(str_of(message)) : NULL;
+}
+
+unsigned tree_merge_holds(struct site *site, const struct snapshot *s, const struct holds *h)
+{
+	bool same = file_id_equal(&site->pause, &s->holds[HOLD_PAUSE]) &&
+		    file_id_equal(&site->stop, &s->holds[HOLD_STOP]) &&
+		    site->pause_leased == s->leased[HOLD_PAUSE] &&
+		    site->stop_leased == s->leased[HOLD_STOP] && site->refused == s->hold_refused &&
+		    site->hold_ms == h->of[HOLD_PAUSE].ms &&
+		    same_text(site->stop_message, h->of[HOLD_STOP].message);
+	if (same)
+		return 0;
+	set_holds(site, s, h);
+	return TREE_STATE;
 }
 
 static unsigned merge_error(struct site *site, struct str now)
@@ -103,22 +130,40 @@ static unsigned merge_error(struct site *site, struct str now)
 	return TREE_ERROR;
 }
 
+void tree_forget_drafts(struct node *n)
+{
+	for (int i = 0; i < SETTINGS_FILES; i++)
+		n->drafts[i].writing = n->drafts[i].closed = false;
+	for (int i = 0; i < HOLDS; i++)
+		n->holds.of[i].writing = false;
+}
+
+/* The mtimes as they were read; true when they tell of every later change. */
+static bool merge_mtimes(struct node *n, const struct snapshot *s, int64_t looked_at)
+{
+	bool settled = looked_at - s->dir_mtime_ns > TREE_RACY_NS;
+	n->main.mtime_ns = s->dir_mtime_ns;
+	for (int g = 0; g < GROUPS; g++) {
+		if (n->groups[g] == NULL)
+			continue;
+		n->groups[g]->mtime_ns = s->group_mtime_ns[g];
+		settled &= looked_at - s->group_mtime_ns[g] > TREE_RACY_NS;
+	}
+	return settled;
+}
+
 static unsigned merge(struct node *n, struct snapshot *s, int64_t looked_at)
 {
 	struct site *site = &n->site;
-	if (site->dir.ino != s->dir.ino || site->dir.dev != s->dir.dev) {
-		for (int i = 0; i < SETTINGS_FILES;
-		     i++) /* they told of another directory's files */
-			n->drafts[i].writing = n->drafts[i].closed = false;
-	}
+	if (site->dir.ino != s->dir.ino || site->dir.dev != s->dir.dev)
+		tree_forget_drafts(n); /* they told of another directory's files */
 	site->dir = s->dir;
 	site->birth_ns = s->birth_ns;
-	n->dir_mtime_ns = s->dir_mtime_ns;
 	n->links = s->links;
 	unsigned what = merge_settings(n, s);
-	n->settled = !s->unsettled && !n->moving && looked_at - s->dir_mtime_ns > RACY_NS;
-	return what | merge_sockets(site, s) | merge_state(&site->pause, &s->pause) |
-	       merge_state(&site->stop, &s->stop) | merge_error(site, buf_str(&s->error));
+	n->settled = merge_mtimes(n, s, looked_at) && !s->unsettled && !n->moving;
+	return what | merge_sockets(site, s) | tree_merge_holds(site, s, &n->holds) |
+	       merge_error(site, buf_str(&s->error));
 }
 
 /* What was known stays in force while a directory cannot be read; every round tries again. */
@@ -173,7 +218,11 @@ bool tree_look_at(struct tree *t, struct node *n)
 	t->stats.scans++;
 	tree_watch_site(t, n); /* first: what changes from here on gives an event */
 	int64_t now = tree_real_ns();
-	int rc = snapshot_take(&s, t->root, n->site.name);
+	int rc = snapshot_take(&s, t->root, &n->site, &n->holds);
+	if (rc == 0 && tree_watch_groups(t, n, &s)) {
+		snapshot_fini(&s);
+		rc = snapshot_take(&s, t->root, &n->site, &n->holds);
+	}
 	bool gone = false;
 	if (rc == ENOENT || rc == ENOTDIR) {
 		gone = is_gone(t, n);

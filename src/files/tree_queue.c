@@ -157,19 +157,29 @@ static bool matters(const struct node *n, const char *name, unsigned what)
 	return false;
 }
 
+static bool is_whole(unsigned what)
+{
+	return (what & (WATCH_REMOVED | WATCH_MOVED_IN | WATCH_WRITTEN)) != 0;
+}
+
 static void note_draft(struct node *n, const char *name, unsigned what)
 {
-	static const char *const names[] = {"service.ini", "hosts"};
 	for (int i = 0; i < SETTINGS_FILES; i++) {
 		struct draft *d = &n->drafts[i];
-		if (strcmp(name, names[i]) != 0)
+		if (strcmp(name, tree_settings_names[i]) != 0)
 			continue;
 		if ((what & WATCH_CREATED) != 0)
 			d->writing = true;
-		if ((what & (WATCH_REMOVED | WATCH_MOVED_IN | WATCH_WRITTEN)) != 0)
+		if (is_whole(what))
 			d->writing = false;
 		if ((what & (WATCH_MOVED_IN | WATCH_WRITTEN)) != 0)
 			d->closed = true;
+	}
+	for (int i = 0; i < HOLDS; i++) {
+		if (strcmp(name, tree_hold_names[i]) != 0)
+			continue;
+		n->holds.of[i].writing |= (what & WATCH_CREATED) != 0;
+		n->holds.of[i].writing &= !is_whole(what);
 	}
 }
 
@@ -188,9 +198,12 @@ static void on_entry(void *user, struct watch_dir *dir, const char *name, unsign
 			return;
 		n->rewatch = true;
 	} else {
-		n = container_of(dir, struct node, watch);
-		n->rewatch |= (what & WATCH_SELF) != 0;
-		note_draft(n, name, what);
+		struct place *p = container_of(dir, struct place, watch);
+		n = p->node;
+		if (p->group == GROUP_MAIN) {
+			n->rewatch |= (what & WATCH_SELF) != 0;
+			note_draft(n, name, what);
+		}
 		if (!matters(n, name, what))
 			return;
 	}
@@ -207,7 +220,7 @@ static void on_lost(void *user)
 		if (n == NULL)
 			continue;
 		n->rewatch = true;
-		n->drafts[SETTINGS_INI].writing = n->drafts[SETTINGS_HOSTS].writing = false;
+		tree_forget_drafts(n);
 		tree_queue(t, n);
 	}
 	tree_round_begin(t);

@@ -9,7 +9,6 @@
 
 #define ROUND_EVERY 2.
 #define SLICE_GAP 0.010
-#define RACY_NS INT64_C(50000000)
 
 /* Some hundred names; false at the end. */
 static bool list_some(struct tree *t)
@@ -37,7 +36,7 @@ static bool list_start(struct tree *t)
 	if (t->root_settled && mtime == t->root_mtime_ns)
 		return false; /* no name has come or gone */
 	t->root_mtime_ns = mtime;
-	t->root_settled = tree_real_ns() - mtime > RACY_NS;
+	t->root_settled = tree_real_ns() - mtime > TREE_RACY_NS;
 	return lseek(t->root, 0, SEEK_SET) == 0;
 }
 
@@ -58,8 +57,8 @@ static bool compare_some(struct tree *t, double until)
 		if (n->place == QUEUE_NONE && !tree_is_same(t, n)) {
 			n->rewatch = true;
 			tree_queue(t, n);
-		} else if (n->watch.wd < 0) {
-			tree_watch_site(t, n);
+		} else {
+			tree_watch_missing(t, n);
 		}
 		if (tree_now() > until)
 			return false;

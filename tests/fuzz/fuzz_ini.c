@@ -42,15 +42,18 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char *const both[] = {"proxy", "service", NULL};
 	static const char *const one[] = {"service", NULL};
+	static const char *const canary[] = {"rollout", NULL};
 	struct settings_error err = {""};
 	struct proxy_settings proxy = {0};
 	struct service_settings service = {0};
+	struct rollout_settings rollout = {0};
 	struct ini ini;
 	if (size == 0)
 		return 0;
-	bool optional = (data[0] & 1) != 0;
+	bool rolls = (data[0] & 2) != 0, optional = rolls || (data[0] & 1) != 0;
+	const char *const *sections = rolls ? canary : optional ? one : both;
 	struct str bytes = str_make((const char *)data + 1, size - 1);
-	if (!ini_parse(&ini, bytes, "x.ini", optional ? one : both, optional, &err)) {
+	if (!ini_parse(&ini, bytes, "x.ini", sections, optional, &err)) {
 		REQUIRE(!str_has_suffix(str_of(err.text),
 					STR("unclear; put the value in double quotes")));
 		REQUIRE(strchr(err.text, '\n') == NULL);
@@ -59,9 +62,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	require_sound(&ini);
 	apply(&ini, &proxy_table, &proxy);
 	apply(&ini, &service_table, &service);
+	apply(&ini, &rollout_table, &rollout);
+	REQUIRE(rollout.percent <= 100);
 	require_normal(&service.hosts);
 	option_free(&proxy_table, &proxy);
 	option_free(&service_table, &service);
+	option_free(&rollout_table, &rollout);
 	ini_free(&ini);
 	return 0;
 }

@@ -92,14 +92,27 @@ static void test_refused(void **state)
 		{"path_prefix = /a?b\n", "percent-encoded"},
 		{"log_request_header = a b\n", "a b: not a header's name"},
 		{"max_held = 1000001\n", "use 0 to 1000000"},
+		{"health_check_path = up\n", "health_check_path = up: not a path; write one"},
+		{"health_check_path =\n", "not a path; write one that begins with /"},
+		{"health_check_path = /a b\n", "a blank in a path"},
+		{"health_check_host = http://x\n", "not a Host; write example.com"},
+		{"health_check_host = a b\n", "not a Host"},
+		{"percent = 5\n", "percent = 5: belongs to [rollout] of rollout.ini"},
 		{"tls = true\n", "tls is not built yet"},
 		{"max_request_body = 1m\n", "max_request_body is not built yet"},
 	};
 	(void)state;
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
 		refuse("service.ini", bad[i].text, bad[i].message);
-	put(&tmp, "service.ini", "tls = false\nmax_request_body = 0\nhealth_check_path = /up\n");
-	settings_free_service(load());
+	put(&tmp, "service.ini",
+	    "tls = false\nmax_request_body = 0\nhealth_check_path = /up?deep=1\n"
+	    "max_pause = 1m\nlease_timeout = 0\ndeploy_timeout = 2m\n"
+	    "health_check_host = a.example:8080\n");
+	struct service_settings *s = load();
+	assert_int_equal(s->max_pause, 60000);
+	assert_int_equal(s->lease_timeout, 0);
+	assert_string_equal(s->health_check_path, "/up?deep=1");
+	settings_free_service(s);
 	refuse("hosts", "a.example\nnot/one\n", "hosts: line 2: not/one: not a host name");
 }
 
@@ -132,7 +145,7 @@ static void set(const char *flags, const char *message)
 	snprintf(room, sizeof(room), "%s", flags);
 	for (char *word = strtok(room, " "); word != NULL; word = strtok(NULL, " "))
 		argv[argc++] = word;
-	int rc = settings_set_service(tmp.dir, argc, argv, &err);
+	int rc = settings_set(tmp.dir, SETTINGS_SERVICE, argc, argv, &err);
 	if (message == NULL && rc != 0)
 		fail_msg("%s: %s", flags, err.text);
 	if (message != NULL && (rc != -1 || strstr(err.text, message) == NULL))
@@ -173,6 +186,7 @@ static void test_set_refuses(void **state)
 	put(&tmp, "service.ini", "socket_timeout = 2s\n");
 	set("--socket-timeout soon", "--socket-timeout soon: not a duration");
 	set("--http-port 80", "an option of the proxy");
+	set("--percent 5", "--percent: an option of the canary; set it with --rollout");
 	set("--tls", "tls is not built yet");
 	set("--error-pages /x", "--error-pages is not built yet");
 	set("--socket-timeout 1s blog", "blog: not a flag");

@@ -1,5 +1,5 @@
-/* What lies in a service's directory: files in the middle of being written, pause and stop, what is
- * not honoured and why; and much of it at once. */
+/* What lies in a service's directory: files in the middle of being written, what is not honoured and
+ * why; and much of it at once. */
 #include "tree_feed.h"
 
 #include <sys/resource.h>
@@ -83,41 +83,14 @@ static void test_renamed_in(void **state)
 	struct site *blog = start();
 	for (int i = 0; i < 3; i++) {
 		struct file_id before = blog->ini;
+		uint64_t stamp = settings_stamp(blog);
 		put(&tmp, "s/blog/.service.ini", "hosts = a.example\n");
 		move(&tmp, "s/blog/.service.ini", "s/blog/service.ini");
 		assert_true(run_until(TREE_SETTINGS, 1) < 0.5);
 		assert_memory_not_equal(&blog->ini, &before, sizeof(before));
-		assert_true(settings_stamp(&blog->ini, &blog->hosts) !=
-			    settings_stamp(&before, &blog->hosts));
+		assert_true(settings_stamp(blog) != stamp);
 		forget();
 	}
-}
-
-static void test_pause_and_stop(void **state)
-{
-	(void)state;
-	struct site *blog = start();
-	int fd = open_for("s/blog/pause");
-	run_until(TREE_STATE, 1); /* existence counts at once */
-	assert_int_not_equal(blog->pause.ino, 0);
-	assert_non_null(strstr(blog->error, "pause is not built yet"));
-	close(fd);
-	assert_int_equal(mkfifo(at(&tmp, "s/blog/stop"), 0644), 0);
-	forget();
-	run_until(TREE_STATE, 1);
-	assert_int_not_equal(blog->stop.ino, 0);
-	assert_int_equal(unlink(at(&tmp, "s/blog/stop")), 0);
-	assert_int_equal(unlink(at(&tmp, "s/blog/pause")), 0);
-	forget();
-	run_until(TREE_STATE | TREE_ERROR, 1);
-	run_for(0.02);
-	assert_int_equal(blog->pause.ino, 0);
-	assert_null(blog->error);
-	assert_int_equal(symlink("nowhere", at(&tmp, "s/blog/pause")), 0);
-	forget();
-	run_until(TREE_ERROR, 1);
-	assert_int_equal(blog->pause.ino, 0);
-	assert_non_null(strstr(blog->error, "pause is a symbolic link and is not honoured"));
 }
 
 static void test_not_honoured(void **state)
@@ -290,7 +263,6 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_old_ini_being_written, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_never_closed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_renamed_in, setup, teardown),
-		cmocka_unit_test_setup_teardown(test_pause_and_stop, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_not_honoured, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_unreadable, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_many, setup, teardown),
