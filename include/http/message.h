@@ -111,6 +111,9 @@ struct head {
 
 /* The first field with that id, or NULL. */
 const struct field *head_find(const struct head *h, enum field_id id);
+/* The value of the first cookie of that name in the head's Cookie fields (RFC 6265 4.2), without
+   surrounding double quotes; empty: there is none, or it says nothing. */
+struct str head_cookie(const struct head *h, struct str name);
 /* Is `name` listed in one of the head's Connection fields (and therefore hop-by-hop)? */
 bool head_connection_lists(const struct head *h, struct str name);
 /* Shifts all spans of the head by the move of its bytes from `from` to `to`. */

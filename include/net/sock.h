@@ -36,5 +36,7 @@ int sock_accept(int listener, struct sockaddr_storage *from); /* non-blocking, C
 bool sock_set_cloexec(int fd, bool on);
 /* The next close of it resets the connection: for an answer that must not look complete. */
 void sock_reset_on_close(int fd);
+/* Has the other side closed, or said that it sends no more? Whatever is still to be read. */
+bool sock_is_hung_up(int fd);
 
 #endif

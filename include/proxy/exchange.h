@@ -59,6 +59,9 @@ void exchange_start(struct exchange *x, struct head *h, struct str raw);
 /* A request that cannot be served: answers with the page for `status`, or breaks the answer off if it has begun. */
 void exchange_refuse(struct exchange *x, int status);
 
+/* Does it wait, for the end of a pause or for a socket? Then nothing of its request is taken, and its
+   client is late with nothing. */
+bool exchange_is_held(const struct exchange *x);
 /* True while request payload will be taken. */
 bool exchange_wants_body(const struct exchange *x);
 /* All of it is taken; fin: the request is complete. */

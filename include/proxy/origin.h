@@ -41,10 +41,13 @@ struct origin_events {
 	void (*failed)(struct origin_user *u, enum origin_failure why);
 };
 
-/* A connection to the service's best instance; fresh: not a pooled one. A request that is not idempotent
-   takes only a pooled one that was idle for less than 500 ms and is alive just now. NULL: nothing can be
-   connected to now. */
-struct origin *origin_lease(struct proxy *p, struct service *s, bool fresh, bool idempotent);
+struct origin_demand {
+	bool fresh; /* not a pooled connection */
+	bool idempotent; /* otherwise only a pooled one that was idle for less than 500 ms and is alive just now */
+	bool canary; /* to one of the canary's instances, else to a main one */
+};
+/* A connection to the service's best instance. NULL: nothing can be connected to now. */
+struct origin *origin_lease(struct proxy *p, struct service *s, const struct origin_demand *d);
 
 /* Begins a request. head: without X-Kamal-Target and the empty line, which the origin adds. It must stay valid
    until origin_flush. */

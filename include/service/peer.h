@@ -83,7 +83,7 @@ struct peer_home_ops {
 	void (*refused)(struct peer_home *h);
 	/* A connection went back to the pool while requests are wanting one. */
 	void (*parked)(struct peer_home *h);
-	/* draining or tunnels has reached 0. */
+	/* draining or tunnels has reached 0; or in_flight while `closed`. */
 	void (*emptied)(struct peer_home *h);
 	/* The last reference is gone. */
 	void (*unused)(struct peer_home *h);
@@ -102,6 +102,7 @@ struct peer_home {
 	uint32_t in_flight, draining, tunnels;
 	uint32_t refs;
 	bool wanting; /* requests wait: parked() is to be told */
+	bool closed;  /* paused or stopped: somebody waits for in_flight to reach 0 */
 };
 
 void peer_home_hold(struct peer_home *h);
@@ -113,18 +114,22 @@ void peer_home_drop(struct peer_home *h);
 struct peer *peer_new(struct peer_home *h, const struct file_id *id);
 struct peer *peer_of(struct list *node);
 bool peer_is(const struct peer *p, const struct file_id *id);
-/* Its name now and its index in the scoreboard; a replaced one is current again. True: something
- * differs. */
-bool peer_place(struct peer *p, const char *name, uint32_t slot);
+/* Its name now, whom it is for, and its index in the scoreboard; a replaced one is current again.
+   True: something differs. */
+bool peer_place(struct peer *p, const struct tree_socket *socket, uint32_t slot);
 /* Takes its slot away. */
 void peer_unplace(struct peer *p);
 /* Gives a replaced one that still has requests a slot behind the current ones. False: it has none. */
 bool peer_list_drain(struct peer *p, uint32_t slot);
 /* Its idle connections are closed; what is in flight drains. Frees it when there is nothing. */
 void peer_replace(struct peer *p);
+/* Cuts the requests (not the tunnels) that have been in flight for at least ms. May free it. False:
+   others are in flight. */
+bool peer_cut(struct peer *p, uint64_t ms);
 void peer_tell(const struct peer *p, struct board_peer *entry);
 uint32_t peer_slot(const struct peer *p);
 uint32_t peer_in_flight(const struct peer *p);
+enum tree_group peer_group(const struct peer *p);
 /* The last in turn, as it has just been picked. */
 void peer_to_back(struct peer *p);
 
@@ -137,5 +142,7 @@ void peer_try_now(struct peer *p, bool all_forgotten);
 /* It must not be tried yet, or its last connect was refused. */
 bool peer_is_doubtful(const struct peer *p);
 bool peer_refused_lately(const struct peer *p, uint64_t now);
+/* Did it listen when it was last tried, even if it (or we) could take no more just then? */
+bool peer_listens(const struct peer *p);
 
 #endif

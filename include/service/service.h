@@ -63,11 +63,12 @@ bool service_in_rollout(const struct service *s, struct str value);
    turn; of the canary's only for canary. NULL: none now (no socket, refused lately, backlog full). */
 struct peer *service_pick(struct service *s, bool canary);
 /* Waits behind the others: for the end of the pause, at most as long as that holds a request, or for
-   a live socket, at most socket_timeout. False: max_held are waiting over all workers; answer 503. */
+   a live socket, at most socket_timeout (target_timeout, if longer, while one listens but is busy). False: max_held are waiting over all workers; answer 503. */
 bool service_wait(struct service *s, struct waiter *w);
-/* The worker ends: what is still held is given up (waiter_ops.expired). */
-void service_give_up(struct service *s);
-/* The client has left, or it was answered otherwise. */
+/* The worker ends: what is still held is given up (waiter_ops.expired). True: something was. */
+bool service_give_up(struct service *s);
+/* The client has left, or it was answered otherwise, or it has become a tunnel: no pause needs to wait
+   for it any more. */
 void service_unwait(struct service *s, struct waiter *w);
 /* Was the service removed? Then what waits is answered 503. */
 bool service_is_removed(const struct service *s);

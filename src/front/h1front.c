@@ -6,7 +6,8 @@
 #include "net/sock.h"
 
 #define LINGER_MS 2000
-#define GONE_MS 1 /* until a client that takes no more is left, from a clean stack */
+#define GONE_MS 1   /* until a client that takes no more is left, from a clean stack */
+#define HELD_MS 900 /* between looks whether a held client that is not read from is still there */
 
 static const struct conn_events h1front_conn_events;
 
@@ -17,6 +18,11 @@ static size_t head_read_max(const struct proxy *p)
 
 /* ---- deadlines ---- */
 
+static bool is_held(const struct h1front *f)
+{
+	return f->exchange != NULL && exchange_is_held(f->exchange);
+}
+
 static uint64_t wait_ms(const struct h1front *f)
 {
 	const struct proxy_settings *s = f->proxy->settings;
@@ -25,6 +31,9 @@ static uint64_t wait_ms(const struct h1front *f)
 	bool client_lags = conn_unsent(&f->conn) != 0;
 	if (f->phase == H1_PHASE_LINGER && !client_lags)
 		return LINGER_MS;
+	/* It is not the client that is late; whether it leaves, reading would tell. */
+	if (is_held(f) && !client_lags)
+		return f->conn.reading ? 0 : HELD_MS;
 	if (f->phase == H1_PHASE_HEAD && !client_lags)
 		return f->used && f->seen == 0 ? s->idle_timeout : s->head_timeout;
 	bool body_comes = f->conn.reading && !f->in.done && f->in.kind != BODY_CLOSE;
@@ -73,12 +82,14 @@ static void refuse(struct h1front *f, int status)
 static void on_deadline(struct deadline *d)
 {
 	struct h1front *f = container_of(d, struct h1front, deadline);
-	bool moving = conn_unsent(&f->conn) != 0 && f->sent_mark != f->conn.sent;
+	bool client_lags = conn_unsent(&f->conn) != 0;
+	bool moving = client_lags && f->sent_mark != f->conn.sent;
+	bool held = is_held(f) && !client_lags && !f->conn.write_failed;
 	bool in_request = f->phase == H1_PHASE_REQUEST ||
 			  (f->phase == H1_PHASE_HEAD && f->seen != 0);
-	if (moving)
+	if (moving || (held && !sock_is_hung_up(f->conn.fd)))
 		h1front_set_deadline(f);
-	else if (in_request && conn_unsent(&f->conn) == 0 && !f->conn.write_failed)
+	else if (in_request && !held && !client_lags && !f->conn.write_failed)
 		refuse(f, 408);
 	else
 		leave(f);
@@ -188,6 +199,12 @@ static size_t take_some(struct h1front *f, struct slice in)
 	return in.n;
 }
 
+/* A held request's body stays in the kernel. */
+static bool body_must_wait(const struct h1front *f)
+{
+	return is_held(f) && !f->in.done;
+}
+
 /* Does what is left wait for the app to take it, for its turn, or for the client to take its answers (and
    not just for more bytes)? */
 static bool must_wait(const struct h1front *f)
@@ -211,7 +228,7 @@ static size_t on_data(struct conn *c, struct slice in)
 		return in.n;
 	if (f->exchange != NULL)
 		exchange_flush(f->exchange);
-	if (used < in.n && must_wait(f))
+	if (body_must_wait(f) || (used < in.n && must_wait(f)))
 		conn_read_stop(c);
 	if (f->exchange != NULL)
 		h1front_set_deadline(f);

@@ -181,6 +181,29 @@ const struct field *head_find(const struct head *h, enum field_id id)
 	return NULL;
 }
 
+static struct str unquoted(struct str s)
+{
+	bool quoted = s.n >= 2 && s.p[0] == '"' && s.p[s.n - 1] == '"';
+	return quoted ? str_make(s.p + 1, s.n - 2) : s;
+}
+
+struct str head_cookie(const struct head *h, struct str name)
+{
+	for (size_t i = 0; i < h->nfields; i++) {
+		struct str rest = h->fields[i].value;
+		struct str pair;
+		if (h->fields[i].id != HDR_COOKIE)
+			continue;
+		while (str_split(&rest, ';', &pair)) {
+			size_t at = str_find(pair, '=');
+			if (at < pair.n && str_eq(str_trim(str_make(pair.p, at)), name))
+				return unquoted(
+					str_trim(str_make(pair.p + at + 1, pair.n - at - 1)));
+		}
+	}
+	return STR("");
+}
+
 bool head_connection_lists(const struct head *h, struct str name)
 {
 	for (size_t i = 0; i < h->nfields; i++) {

@@ -49,12 +49,24 @@ static uint64_t inode_of(const struct peer *p)
 	return entry.ino;
 }
 
+/* The canary first, for whom it is for: if it cannot take the request, nobody shall notice. */
+static struct origin *lease(struct exchange *x, bool canary_only)
+{
+	struct origin_demand d = {
+		.fresh = x->fresh,
+		.idempotent = method_is_idempotent(x->method),
+		.canary = x->canary,
+	};
+	struct origin *o = x->canary ? origin_lease(x->proxy, x->service, &d) : NULL;
+	d.canary = false;
+	return o == NULL && !canary_only ? origin_lease(x->proxy, x->service, &d) : o;
+}
+
 /* False when no instance can be connected to now. True: it is on its way, or answered (then x is gone and
    *gone is set). */
-static bool try_to_send(struct exchange *x, bool *gone)
+static bool try_to_send(struct exchange *x, bool canary_only, bool *gone)
 {
-	bool idempotent = method_is_idempotent(x->method);
-	struct origin *o = origin_lease(x->proxy, x->service, x->fresh, idempotent);
+	struct origin *o = lease(x, canary_only);
 	if (o == NULL)
 		return false;
 	x->origin = o;
@@ -74,7 +86,7 @@ static bool try_to_send(struct exchange *x, bool *gone)
 static bool send_again(struct exchange *x)
 {
 	bool gone = false;
-	if (!try_to_send(x, &gone))
+	if (!try_to_send(x, false, &gone))
 		return false;
 	if (gone)
 		return true;
@@ -95,14 +107,22 @@ static void wait_for_socket(struct exchange *x)
 void exchange_dispatch(struct exchange *x)
 {
 	bool gone = false;
-	if (!service_is_open(x->service) || !try_to_send(x, &gone))
+	bool open = service_is_open(x->service);
+	/* Who waits for a main instance does not stand in the canary's way. */
+	bool canary_only = !open && x->canary && service_door(x->service) == DOOR_OPEN;
+	if (!(open || canary_only) || !try_to_send(x, canary_only, &gone))
 		wait_for_socket(x);
 }
 
+/* Behind a closed door nothing is in flight at the app as soon as this one is not: it must not be sent anew,
+   unless it comes from before the door closed. */
 static void dispatch_again(struct exchange *x)
 {
+	bool passes = service_door(x->service) == DOOR_OPEN || x->waiter.released;
 	board_raise(service_board(x->service)->retries, 1);
-	if (!send_again(x))
+	if (!passes && service_door(x->service) == DOOR_STOPPED)
+		exchange_refuse(x, 503);
+	else if (!passes || !send_again(x))
 		wait_for_socket(x);
 }
 
@@ -116,9 +136,15 @@ static bool on_retry(struct waiter *w)
 	return send_again(x);
 }
 
-static void on_expired(struct waiter *w)
+static void on_expired(struct waiter *w, enum wait_end why)
 {
-	exchange_refuse(container_of(w, struct exchange, waiter), 503);
+	exchange_refuse(container_of(w, struct exchange, waiter), why == WAIT_HELD ? 504 : 503);
+}
+
+/* While its retry runs it still has its place in the queue. */
+bool exchange_is_held(const struct exchange *x)
+{
+	return x->origin == NULL && waiter_waits(&x->waiter);
 }
 
 static const struct waiter_ops exchange_waiter_ops = {
@@ -140,8 +166,10 @@ static bool may_resend(struct exchange *x)
 {
 	if (!method_is_idempotent(x->method) || !x->replayable)
 		return false;
-	if (x->resent == 1)
+	if (x->resent == 1) {
 		x->avoid = x->inode;
+		x->canary = false; /* if it was the canary that broke it twice */
+	}
 	return x->resent++ < 2;
 }
 
@@ -210,8 +238,10 @@ static void on_head(struct origin_user *u, struct head *h, enum body_kind kind, 
 	x->upgraded = h->status == 101;
 	x->tunnel = x->upgraded || is_event_stream(h);
 	note_answer(x, h);
-	if (x->tunnel)
+	if (x->tunnel) {
 		origin_tunnel(x->origin);
+		service_unwait(x->service, &x->waiter); /* no pause waits for its end */
+	}
 	rewrite_answer(h, kind != BODY_NONE);
 	add_date(x, h);
 	f->ops->head(f, h, kind, length);

@@ -8,14 +8,11 @@
 #include "base/mem.h"
 #include "base/random.h"
 #include "exchange_internal.h"
-#include "http/date.h"
-#include "proxy/page.h"
 #include "proxy/proxy.h"
 #include "proxy/rewrite.h"
 
 #define REQUEST_ID_BYTES 16
 #define REPLAY_KEEP 16384 /* memory of a replay buffer that stays for the next exchange */
-#define PAGE_MAX 4096
 #define CLIENT_GONE 499
 #define TARGET_ROOM 512 /* in a head, for what the origin adds: the longest file name fits */
 
@@ -158,53 +155,6 @@ void exchange_abort(struct exchange *x)
 	finish(x);
 }
 
-static void send_page(struct exchange *x, int status)
-{
-	struct front *f = x->front;
-	struct head *h = x->proxy->head;
-	char page_memory[PAGE_MAX];
-	struct text page = text_in(page_memory, sizeof(page_memory));
-	page_write(&page, status, page_message(status));
-
-	memset(h, 0, offsetof(struct head, fields));
-	h->status = status;
-	h->reason = str_of(status_reason(status));
-	h->fields[h->nfields++] = (struct field){.name = STR("Content-Type"),
-						 .value = STR("text/html; charset=utf-8"),
-						 .id = HDR_CONTENT_TYPE};
-	if (status == 503)
-		h->fields[h->nfields++] = (struct field){.name = STR("Retry-After"),
-							 .value = STR("1")};
-	h->fields[h->nfields++] = (struct field){
-		.name = STR("Date"),
-		.value = http_date((int64_t)ev_now(x->proxy->loop)),
-		.id = HDR_DATE};
-	x->log.status = status;
-	x->log.answer_length = page.n;
-	x->log.answer_type = h->fields[0].value;
-	x->answer = HALF_OPEN;
-	f->ops->head(f, h, BODY_LENGTH, page.n);
-	bool bodiless = x->method == METHOD_HEAD;
-	f->ops->body(f, (struct slice){.p = page.p, .n = bodiless ? 0 : page.n}, true, STR(""));
-}
-
-void exchange_refuse(struct exchange *x, int status)
-{
-	if (x->service != NULL && status >= 500)
-		board_raise(service_board(x->service)->errors, 1);
-	if (x->origin != NULL) {
-		struct origin *o = x->origin;
-		x->origin = NULL;
-		origin_release(o);
-	}
-	if (x->answer == HALF_OPEN && !x->upgraded && x->front->ops->take_back(x->front))
-		x->answer = HALF_IDLE;
-	bool whole = x->answer == HALF_IDLE;
-	if (whole)
-		send_page(x, status);
-	exchange_end(x, whole);
-}
-
 /* ---- the request ---- */
 
 /* What the log line says of the request; spans lie in the arena. */
@@ -250,17 +200,18 @@ static bool find_service(struct exchange *x, const struct head *h, size_t *prefi
 	return true;
 }
 
-static struct str stripped_path(const struct head *h, size_t prefix)
+/* As the app shall see it. */
+static struct str stripped_path(const struct exchange *x, const struct head *h, size_t prefix)
 {
 	struct str path = h->path;
-	if (prefix > path.n)
+	if (prefix > path.n || !service_settings(x->service)->strip_path_prefix)
 		return path;
 	path.p += prefix;
 	path.n -= prefix;
 	return path.n == 0 ? STR("/") : path;
 }
 
-static bool write_head(struct exchange *x, const struct head *h, size_t prefix)
+static bool write_head(struct exchange *x, const struct head *h, struct str path)
 {
 	const struct service_settings *s = service_settings(x->service);
 	struct request_facts facts = {
@@ -269,7 +220,7 @@ static bool write_head(struct exchange *x, const struct head *h, size_t prefix)
 		.request_id = x->log.request_id,
 		.now_ms = (int64_t)(ev_now(x->proxy->loop) * 1000),
 		.trusted = x->proxy->ntrusted != 0 ? x->front->trusted : s->forward_headers,
-		.path = stripped_path(h, s->strip_path_prefix ? prefix : 0),
+		.path = path,
 		.upgrade = h->upgrade,
 	};
 	struct text t = text_in(x->proxy->head_memory, PROXY_HEAD_MAX - TARGET_ROOM);
@@ -299,7 +250,12 @@ void exchange_start(struct exchange *x, struct head *h, struct str raw)
 		return;
 	}
 	exchange_log_fields(x, h, false);
-	if (!write_head(x, h, prefix))
+	struct str path = stripped_path(x, h, prefix);
+	if (service_door(x->service) != DOOR_OPEN && exchange_answer_at_door(x, path))
+		return;
+	if (service_has_rollout(x->service))
+		x->canary = service_in_rollout(x->service, head_cookie(h, STR("kamal-rollout")));
+	if (!write_head(x, h, path))
 		exchange_refuse(x, 431);
 	else
 		exchange_dispatch(x);

@@ -1,5 +1,5 @@
-/* exchange, seen from inside its two files: exchange.c (life, request, log) and dispatch.c (origin, retries,
-   waiting). */
+/* exchange, seen from inside its files: exchange.c (life, request, log), exchange_page.c (what the proxy answers
+   itself) and dispatch.c (origin, retries, waiting). */
 #ifndef KP_PROXY_EXCHANGE_INTERNAL_H
 #define KP_PROXY_EXCHANGE_INTERNAL_H
 
@@ -45,6 +45,7 @@ struct exchange {
 	unsigned unwritten;  /* attempts that failed before */
 	bool wants_upgrade, upgraded, tunnel;
 	bool expects; /* the client waits for a 100 with its body */
+	bool canary;  /* goes to the canary, if that can take it */
 
 	/* for the log line */
 	uint64_t started_ns; /* monotonic */
@@ -58,6 +59,10 @@ void exchange_dispatch(struct exchange *x);
 void exchange_dispatch_init(struct exchange *x);
 /* Sets or clears target_timeout: whose turn is it? */
 void exchange_watch_app(struct exchange *x);
+
+/* exchange_page.c: a service that is paused or stopped lets its proxy answer this one. True: it has, and x is
+   gone. path: as the app would see it. */
+bool exchange_answer_at_door(struct exchange *x, struct str path);
 
 /* exchange.c */
 void exchange_end(struct exchange *x, bool whole);

@@ -91,11 +91,11 @@ static struct origin *take_pooled(struct peer *peer, bool idempotent)
 	return NULL;
 }
 
-struct origin *origin_lease(struct proxy *p, struct service *s, bool fresh, bool idempotent)
+struct origin *origin_lease(struct proxy *p, struct service *s, const struct origin_demand *d)
 {
 	struct peer *peer;
-	while ((peer = service_pick(s, false)) != NULL) {
-		struct origin *o = fresh ? NULL : take_pooled(peer, idempotent);
+	while ((peer = service_pick(s, d->canary)) != NULL) {
+		struct origin *o = d->fresh ? NULL : take_pooled(peer, d->idempotent);
 		if (o != NULL) {
 			board_raise(service_board(s)->reused, 1);
 			return o;

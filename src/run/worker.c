@@ -25,6 +25,7 @@
 #define HEARTBEAT 0.5   /* s */
 #define ORPHAN_POLL 0.1 /* s between looks whether a new master holds the lock */
 #define ANSWER_HEAD_MAX (64 * 1024)
+#define GIVE_UP 0.5 /* s for those who were held to the end to take their answer */
 
 struct door {
 	struct listener listener;
@@ -47,6 +48,7 @@ struct worker {
 	ev_prepare turn;
 	int signal_fd;
 	enum life state;
+	bool gave_up; /* the held ones have been answered */
 	uint64_t accepted;
 	uint64_t dropped; /* lines of the access log, as last said */
 };
@@ -155,6 +157,16 @@ static void on_end(struct ev_loop *loop, ev_timer *t, int revents)
 {
 	(void)revents;
 	struct worker *w = container_of(t, struct worker, end);
+	struct service *s;
+	bool held = false;
+	for (size_t i = 0; (s = registry_next(w->proxy.registry, &i)) != NULL;)
+		held |= service_give_up(s);
+	if (held && !w->gave_up) {
+		w->gave_up = true;
+		ev_timer_set(t, GIVE_UP, 0);
+		ev_timer_start(loop, t);
+		return;
+	}
 	if (w->proxy.nfronts != 0)
 		log_info("ends with %zu connections open: shutdown_timeout is over",
 			 w->proxy.nfronts);

@@ -26,7 +26,7 @@ bool balance_update(struct peer_home *h, const struct tree_socket *sockets, size
 			p = peer_new(h, &sockets[i].id);
 		/* Two names of one socket are one instance. */
 		if (peer_slot(p) == PEER_NO_SLOT || !peer_is_current(p))
-			differs |= peer_place(p, sockets[i].name, slot++);
+			differs |= peer_place(p, &sockets[i], slot++);
 	}
 	list_for_each_safe (node, &h->current) {
 		struct peer *p = peer_of(node);
@@ -38,7 +38,7 @@ bool balance_update(struct peer_home *h, const struct tree_socket *sockets, size
 	return differs;
 }
 
-struct peer *balance_pick(struct peer_home *h)
+struct peer *balance_pick(struct peer_home *h, enum tree_group group)
 {
 	struct peer *best = NULL;
 	bool best_lately = false;
@@ -47,6 +47,8 @@ struct peer *balance_pick(struct peer_home *h)
 	list_for_each (node, &h->current) {
 		struct peer *p = peer_of(node);
 		bool lately = false;
+		if (peer_group(p) != group)
+			continue;
 		if (peer_is_doubtful(p)) {
 			now = now == 0 ? peer_clock() : now;
 			if (peer_try_at(p) > now)
@@ -78,12 +80,28 @@ void balance_wake(struct peer_home *h, uint64_t until)
 	}
 }
 
-bool balance_earliest(const struct peer_home *h, uint64_t *at)
+/* A canary that may be tried is no reason to try again: whom it takes has tried it. */
+static bool counts_as_due(const struct peer *p, bool canary)
+{
+	return peer_group(p) == GROUP_MAIN || (canary && peer_try_at(p) != 0);
+}
+
+bool balance_earliest(const struct peer_home *h, bool canary, uint64_t *at)
 {
 	*at = UINT64_MAX;
 	for (struct list *n = h->current.next; n != &h->current; n = n->next) {
-		if (peer_try_at(peer_of(n)) < *at)
-			*at = peer_try_at(peer_of(n));
+		const struct peer *p = peer_of(n);
+		if (counts_as_due(p, canary) && peer_try_at(p) < *at)
+			*at = peer_try_at(p);
 	}
-	return !list_empty(&h->current);
+	return *at != UINT64_MAX;
+}
+
+bool balance_listens(const struct peer_home *h)
+{
+	for (struct list *n = h->current.next; n != &h->current; n = n->next) {
+		if (peer_group(peer_of(n)) == GROUP_MAIN && peer_listens(peer_of(n)))
+			return true;
+	}
+	return false;
 }

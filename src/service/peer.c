@@ -111,8 +111,8 @@ static void sweep_idle(struct peer *p)
 		peer_set_deadline(p, PEER_IDLE_MS);
 }
 
-/* Cuts up to n of the leases in `from`, whether or not they end at once. */
-static void cut(struct list *from, uint32_t n)
+/* Cuts up to n of the leases in `from` behind the first `skip`, whether or not they end at once. */
+static void cut(struct list *from, uint32_t skip, uint32_t n)
 {
 	struct list todo;
 	struct lease *l;
@@ -121,10 +121,12 @@ static void cut(struct list *from, uint32_t n)
 	while ((l = lease_first(&todo)) != NULL) {
 		list_remove(&l->node);
 		list_push_back(from, &l->node);
-		if (n == 0)
-			continue;
-		n--;
-		l->ops->cut(l);
+		if (skip != 0) {
+			skip--;
+		} else if (n != 0) {
+			n--;
+			l->ops->cut(l);
+		}
 	}
 }
 
@@ -144,16 +146,40 @@ static uint32_t tunnels_due(struct peer *p)
 	return (uint32_t)(gone * p->tunnels_then);
 }
 
+bool peer_cut(struct peer *p, uint64_t ms)
+{
+	ev_tstamp now = peer_loop_now(p->home);
+	uint32_t due = 0;
+	bool all;
+
+	/* Those that began first are at the end; a clock that was set back tells nothing. */
+	for (struct list *n = p->busy.prev; n != &p->busy; n = n->prev) {
+		ev_tstamp age = now - container_of(n, struct lease, node)->since;
+		if (age >= 0. && age * 1000. < (ev_tstamp)ms)
+			break;
+		due++;
+	}
+	all = due == p->nbusy;
+	if (due == 0)
+		return all;
+	board_raise(p->home->board->cut_off, due);
+	p->holds++;
+	cut(&p->busy, p->nbusy - due, due);
+	p->holds--;
+	peer_settle(p);
+	return all;
+}
+
 static void drain_over(struct peer *p)
 {
 	uint32_t due, left;
 
 	board_raise(p->home->board->cut_off, p->nbusy);
-	cut(&p->busy, p->nbusy);
+	cut(&p->busy, 0, p->nbusy);
 	due = tunnels_due(p);
 	left = p->tunnels_then > due ? p->tunnels_then - due : 0;
 	if (p->ntunnel > left)
-		cut(&p->tunnel, p->ntunnel - left);
+		cut(&p->tunnel, 0, p->ntunnel - left);
 	if (p->ntunnel != 0)
 		peer_set_deadline(p, TUNNELS_STEP_MS);
 }
@@ -195,16 +221,18 @@ static void revive(struct peer *p)
 	peer_tell_busy(p);
 }
 
-bool peer_place(struct peer *p, const char *name, uint32_t slot)
+bool peer_place(struct peer *p, const struct tree_socket *socket, uint32_t slot)
 {
-	bool differs = !p->current || strcmp(p->name, name) != 0;
+	bool renamed = strcmp(p->name, socket->name) != 0;
+	bool differs = !p->current || renamed;
 
 	if (!p->current)
 		revive(p);
-	if (strcmp(p->name, name) != 0) {
+	if (renamed) {
 		mem_free(p->name);
-		p->name = str_dup(str_of(name));
+		p->name = str_dup(str_of(socket->name));
 	}
+	p->group = socket->group;
 	p->slot = slot;
 	return differs;
 }
@@ -262,6 +290,11 @@ uint32_t peer_slot(const struct peer *p)
 uint32_t peer_in_flight(const struct peer *p)
 {
 	return p->nbusy;
+}
+
+enum tree_group peer_group(const struct peer *p)
+{
+	return p->group;
 }
 
 void peer_to_back(struct peer *p)

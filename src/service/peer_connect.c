@@ -162,6 +162,7 @@ enum peer_connect peer_connect(struct peer *p, int *fd)
 		peer_unpin(p);
 		return failed(p, err, path);
 	}
+	p->failure = PEER_CONNECTED;
 	p->backoff_ms = 0;
 	p->try_at = 0;
 	set_state(p, PEER_READY);
@@ -188,4 +189,14 @@ bool peer_is_doubtful(const struct peer *p)
 bool peer_refused_lately(const struct peer *p, uint64_t now)
 {
 	return p->state >= PEER_REFUSED && now - p->refused_at < LATELY_US;
+}
+
+bool peer_listens(const struct peer *p)
+{
+	switch (p->failure) {
+	case PEER_CONNECTED: return p->state == PEER_READY;
+	case PEER_BACKLOG_FULL:
+	case PEER_NO_RESOURCES: return true;
+	default: return false;
+	}
 }

@@ -26,7 +26,8 @@ struct peer {
 	uint64_t refused_at;      /* peer_clock */
 	int pin;                  /* O_PATH, or −1 */
 	enum board_peer_state state;
-	enum peer_connect failure; /* what backoff_ms is for */
+	enum peer_connect failure; /* of the last attempt: what backoff_ms is for */
+	enum tree_group group;
 	bool current;
 };
 

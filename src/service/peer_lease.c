@@ -33,7 +33,7 @@ static void busy_less(struct peer *p)
 	else
 		h->draining--;
 	peer_tell_busy(p);
-	if (!p->current && h->draining == 0)
+	if (p->current ? h->closed && h->in_flight == 0 : h->draining == 0)
 		h->ops->emptied(h);
 }
 

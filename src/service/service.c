@@ -1,16 +1,14 @@
-/* service: composes settings, peers and gate, and keeps the scoreboard's line true. One timer
- * serves both reasons to act later: what must not happen within the call that told it (a look at
- * the directory after a refusal, a release when a connection is free), and the end of a back-off
- * that a request waits for. */
+/* service: composes settings, peers and gate, and keeps the scoreboard's line true. Who waits is in
+ * service_wait.c, pause and stop are in service_doors.c. */
 #include "service/service.h"
 
 #include "base/log.h"
 #include "base/mem.h"
 #include "service/balance.h"
+#include "service/rollout.h"
 #include "service_internal.h"
 
-#define LOOK_US 50000   /* a refusal leads to one look in this time */
-#define RETRY_SEC 0.001 /* when a peer may be tried and yet nothing went out */
+#define LOOK_US 50000 /* a refusal leads to one look in this time */
 
 /* Where nothing is accounted. Nobody reads it. */
 static struct board_service scratch;
@@ -22,12 +20,26 @@ static struct service *service_of(struct peer_home *h)
 
 /* ---- what is told ---- */
 
-static void publish(struct service *s)
+static void publish_doors(const struct service *s, struct board_service *b)
+{
+	static const struct file_id none;
+	const struct file_id *pause = s->site == NULL ? &none : &s->site->pause;
+	const struct file_id *stop = s->site == NULL ? &none : &s->site->stop;
+
+	pause = service_pause_holds(s) ? pause : &none;
+	stop = service_stop_holds(s) ? stop : &none;
+	b->pause_ino = pause->ino;
+	b->pause_ctime = pause->ctime_ns;
+	b->stop_ino = stop->ino;
+	b->stop_ctime = stop->ctime_ns;
+}
+
+void service_publish(struct service *s)
 {
 	struct board_service *b = s->home.board;
-	const struct site *site = s->site;
 	uint32_t n = 0, drains = 0;
 
+	s->told = service_pause_holds(s) && service_stop_holds(s);
 	if (b == &scratch)
 		return;
 	board_write_begin(b);
@@ -44,171 +56,23 @@ static void publish(struct service *s)
 	}
 	b->npeers = n;
 	b->nreplaced = drains;
-	b->pause_ino = site == NULL ? 0 : site->pause.ino;
-	b->pause_ctime = site == NULL ? 0 : site->pause.ctime_ns;
-	b->stop_ino = site == NULL ? 0 : site->stop.ino;
-	b->stop_ctime = site == NULL ? 0 : site->stop.ctime_ns;
+	publish_doors(s, b);
 	b->ini_stamp = s->stamp;
 	board_write_end(b);
 }
 
-static void news(const struct service *s)
+void service_news(const struct service *s)
 {
 	if (s->book != NULL && !s->book->closing && s->env->news != NULL)
 		s->env->news(s->env->user, s->name);
-}
-
-static void tell_held(struct service *s)
-{
-	atomic_store_explicit(&s->home.board->held, s->held, memory_order_relaxed);
-}
-
-/* ---- waiting ---- */
-
-static void arm(struct service *s)
-{
-	ev_tstamp delay = 0.;
-	uint64_t now;
-
-	if (s->env->loop == NULL)
-		return;
-	ev_timer_stop(s->env->loop, &s->timer);
-	s->due = 0;
-	if (!s->look_due && !s->hurry) {
-		if (!gate_has_queue(&s->gate) || !balance_earliest(&s->home, &s->due))
-			return;
-		now = peer_clock();
-		delay = s->due > now ? (ev_tstamp)(s->due - now) / 1e6 : RETRY_SEC;
-	}
-	ev_timer_set(&s->timer, delay, 0.);
-	ev_timer_start(s->env->loop, &s->timer);
-}
-
-static void release(struct service *s)
-{
-	service_hold(s);
-	if (gate_has_queue(&s->gate)) {
-		gate_release(&s->gate);
-		arm(s);
-	}
-	service_drop(s);
-}
-
-/* The loop's time may lag behind the clock of the back-offs: the timer's word counts. */
-static void on_timer(struct ev_loop *loop, ev_timer *w, int revents)
-{
-	struct service *s = container_of(w, struct service, timer);
-	uint64_t due = s->due;
-
-	(void)loop;
-	(void)revents;
-	service_hold(s);
-	s->hurry = false;
-	if (s->look_due) {
-		s->look_due = false;
-		if (s->site != NULL)
-			s->env->look(s->env->user, s->site);
-	}
-	balance_wake(&s->home, due);
-	release(s);
-	service_drop(s);
-}
-
-static void on_left(struct gate *g)
-{
-	struct service *s = container_of(g, struct service, gate);
-
-	s->held--;
-	tell_held(s);
-	if (s->env->board != NULL)
-		board_hold_give(s->env->board, str_of(s->name));
-	if (gate_has_queue(g))
-		return;
-	s->home.wanting = s->hurry = false;
-	if (!s->look_due && s->env->loop != NULL)
-		ev_timer_stop(s->env->loop, &s->timer);
-}
-
-bool service_is_open(const struct service *s)
-{
-	return gate_is_open(&s->gate);
-}
-
-bool service_wait(struct service *s, struct waiter *w)
-{
-	uint64_t ms = service_settings(s)->socket_timeout;
-	uint64_t limit = service_settings(s)->max_held;
-
-	if (waiter_waits(w))
-		return true;
-	if (s->removed || s->held >= limit)
-		return false;
-	if (s->env->board != NULL && !board_hold_take(s->env->board, str_of(s->name), limit))
-		return false;
-	s->held++;
-	tell_held(s);
-	gate_push(&s->gate, w, s->env->timers, ms);
-	s->home.wanting = true;
-	if (!ev_is_active(&s->timer))
-		arm(s);
-	return true;
-}
-
-void service_unwait(struct service *s, struct waiter *w)
-{
-	(void)s;
-	gate_leave(w);
-}
-
-enum service_door service_door(const struct service *s)
-{
-	(void)s;
-	return DOOR_OPEN;
-}
-
-struct str service_stop_message(const struct service *s)
-{
-	(void)s;
-	return STR("");
-}
-
-struct str service_error_page(struct service *s, int status)
-{
-	(void)s;
-	(void)status;
-	return STR("");
-}
-
-bool service_has_rollout(const struct service *s)
-{
-	(void)s;
-	return false;
-}
-
-bool service_in_rollout(const struct service *s, struct str value)
-{
-	(void)s;
-	(void)value;
-	return false;
-}
-
-void service_give_up(struct service *s)
-{
-	(void)s;
-}
-
-struct peer *service_pick(struct service *s, bool canary)
-{
-	(void)canary;
-	return balance_pick(&s->home);
 }
 
 /* ---- what peers tell ---- */
 
 static void on_peer_changed(struct peer_home *h)
 {
-	publish(service_of(h));
-	news(service_of(h));
+	service_publish(service_of(h));
+	service_news(service_of(h));
 }
 
 static void on_peer_refused(struct peer_home *h)
@@ -220,7 +84,7 @@ static void on_peer_refused(struct peer_home *h)
 		return;
 	s->looked_at = now;
 	s->look_due = true;
-	arm(s);
+	service_arm(s);
 }
 
 static void on_parked(struct peer_home *h)
@@ -230,12 +94,12 @@ static void on_parked(struct peer_home *h)
 	if (s->hurry)
 		return;
 	s->hurry = true;
-	arm(s);
+	service_arm(s);
 }
 
 static void on_emptied(struct peer_home *h)
 {
-	news(service_of(h));
+	service_news(service_of(h));
 }
 
 static void on_unused(struct peer_home *h)
@@ -243,12 +107,14 @@ static void on_unused(struct peer_home *h)
 	struct service *s = service_of(h);
 
 	list_remove(&s->removed_node);
-	if (s->env->loop != NULL)
-		ev_timer_stop(s->env->loop, &s->timer);
+	service_wait_fini(s);
+	service_doors_fini(s);
+	errorpages_free(s->pages);
 	if (s->home.board != &scratch)
 		board_service_release(s->home.board);
 	claims_free(s->claims);
 	service_free_settings(s);
+	service_free_rollout(s);
 	mem_free(s->error);
 	mem_free(s);
 }
@@ -332,9 +198,8 @@ struct service *service_new(struct service_book *b, struct site *site)
 	s->env = b->env;
 	s->book = b;
 	list_init(&s->removed_node);
-	gate_init(&s->gate);
-	s->gate.left = on_left;
-	ev_timer_init(&s->timer, on_timer, 0., 0.);
+	service_wait_init(s);
+	service_doors_init(s);
 	home_init(s);
 	s->claims = claims_new(s);
 	service_hold(s);
@@ -355,10 +220,11 @@ void service_update(struct service *s, struct site *site, unsigned what,
 	    balance_update(&s->home, site->sockets, site->nsockets))
 		tell = true;
 	balance_forget(&s->home);
-	publish(s);
+	service_settle_door(s);
+	service_publish(s);
 	if (tell)
-		news(s);
-	release(s);
+		service_news(s);
+	service_release(s);
 	service_drop(s);
 }
 
@@ -371,10 +237,11 @@ void service_remove(struct service *s)
 	claims_drop(s->claims);
 	claims_settle(s->book);
 	balance_update(&s->home, NULL, 0);
-	publish(s);
-	news(s);
+	service_settle_door(s);
+	service_publish(s);
+	service_news(s);
 	list_push_back(&s->book->removed, &s->removed_node);
-	release(s);
+	service_release(s);
 	service_drop(s);
 }
 
@@ -389,6 +256,26 @@ void service_drop(struct service *s)
 }
 
 /* ---- what can be asked ---- */
+
+struct peer *service_pick(struct service *s, bool canary)
+{
+	return balance_pick(&s->home, canary ? GROUP_ROLLOUT : GROUP_MAIN);
+}
+
+bool service_has_rollout(const struct service *s)
+{
+	return s->rollout != NULL;
+}
+
+bool service_in_rollout(const struct service *s, struct str value)
+{
+	return s->rollout != NULL && rollout_includes(s->rollout, value);
+}
+
+struct str service_error_page(struct service *s, int status)
+{
+	return errorpage_get(&s->pages, s->name, s->home.dir, status);
+}
 
 const char *service_name(const struct service *s)
 {

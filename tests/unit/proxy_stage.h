@@ -135,4 +135,15 @@ static inline void assert_nothing_counted(void)
 #define UPGRADE "GET /x HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n"
 #define SWITCHED "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n"
 
+/* The app answers a request of which this is the beginning; both hang up. */
+static inline void assert_answers(int client, int app, const char *what)
+{
+	assert_true(app >= 0);
+	assert_true(begins(hear(app), what));
+	say(app, ANSWER);
+	assert_true(begins(hear(client), "HTTP/1.1 200"));
+	close(app);
+	close(client);
+}
+
 #endif

@@ -30,14 +30,7 @@ struct tie {
 	int closed, cut;
 };
 
-/* A request that waits. */
-struct ask {
-	struct waiter waiter;
-	struct service *service;
-	struct tie tie;
-	int tried, expired;
-	bool sent, refused;
-};
+struct ask;
 
 struct stage {
 	char dir[64];
@@ -49,7 +42,7 @@ struct stage {
 	struct registry *registry;
 	int news, looks;
 	struct site *looked;
-	struct ask *order[TIES_MAX];
+	struct ask *order[TIES_MAX]; /* of service_ask.h: sent, in this order */
 	size_t sent;
 };
 
@@ -202,30 +195,50 @@ static inline int by_name(const void *a, const void *b)
 	return strcmp(((const struct tree_socket *)a)->name, ((const struct tree_socket *)b)->name);
 }
 
-static inline void site_scan(struct site *site)
+/* folder: "" or "rollout/". */
+static inline void site_scan_sockets(struct site *site, const char *folder, enum tree_group group)
 {
 	char path[PATH_MAX];
-	DIR *d = opendir(site->path);
+	size_t first = site->nsockets;
 	struct dirent *e;
+	DIR *d;
 
-	assert_non_null(d);
-	site->nsockets = 0;
-	while ((e = readdir(d)) != NULL) {
+	snprintf(path, sizeof(path), "%s/%s", site->path, folder);
+	d = opendir(path);
+	while (d != NULL && (e = readdir(d)) != NULL) {
 		struct tree_socket *t = &site->sockets[site->nsockets];
 		if (e->d_name[0] == '.' || !str_has_suffix(str_of(e->d_name), STR(".sock")))
 			continue;
-		snprintf(path, sizeof(path), "%s/%s", site->path, e->d_name);
+		snprintf(t->name, sizeof(t->name), "%s%.200s", folder, e->d_name);
+		snprintf(path, sizeof(path), "%s/%s", site->path, t->name);
 		t->id = id_of(path, true);
-		str_copy(t->name, sizeof(t->name), str_of(e->d_name));
+		t->group = group;
 		if (t->id.ino != 0)
 			site->nsockets++;
 	}
-	closedir(d);
-	qsort(site->sockets, site->nsockets, sizeof(*site->sockets), by_name);
-	snprintf(path, sizeof(path), "%s/service.ini", site->path);
-	site->ini = id_of(path, false);
-	snprintf(path, sizeof(path), "%s/hosts", site->path);
-	site->hosts = id_of(path, false);
+	if (d != NULL)
+		closedir(d);
+	qsort(&site->sockets[first], site->nsockets - first, sizeof(*site->sockets), by_name);
+}
+
+static inline struct file_id site_file(const struct site *site, const char *name)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s/%s", site->path, name);
+	return id_of(path, false);
+}
+
+static inline void site_scan(struct site *site)
+{
+	site->nsockets = 0;
+	site_scan_sockets(site, "", GROUP_MAIN);
+	site_scan_sockets(site, "rollout/", GROUP_ROLLOUT);
+	site->ini = site_file(site, "service.ini");
+	site->hosts = site_file(site, "hosts");
+	site->rollout_ini = site_file(site, "rollout.ini");
+	site->pause = site_file(site, "pause");
+	site->stop = site_file(site, "stop");
 }
 
 static inline struct site *site_new(const char *name, int64_t claim_ns)
@@ -235,6 +248,7 @@ static inline struct site *site_new(const char *name, int64_t claim_ns)
 	str_copy(site->name, sizeof(site->name), str_of(name));
 	site->path = str_dup(str_of(in_stage(name)));
 	site->claim_ns = claim_ns;
+	site->hold_ms = TREE_HOLD_UNSAID;
 	site->sockets = mem_zero(TREE_SOCKETS_MAX * sizeof(*site->sockets));
 	if (mkdir(site->path, 0755) < 0)
 		assert_int_equal(errno, EEXIST);
@@ -259,6 +273,25 @@ static inline void site_gone(struct site *site)
 {
 	registry_tree_events.gone(stage.registry, site);
 	site_free(site);
+}
+
+/* Makes `pause` or `stop`. */
+static inline void shut(struct site *s, const char *file)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", s->name, file);
+	stage_write(path, "");
+	site_changed(s, TREE_STATE);
+}
+
+static inline void reopen(struct site *s, const char *file)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), "%s/%s", s->name, file);
+	unlink(in_stage(path));
+	site_changed(s, TREE_STATE);
 }
 
 /* ---- connections and requests ---- */
@@ -300,7 +333,7 @@ static inline bool tie_send(struct tie *t, struct service *s)
 {
 	struct peer *p;
 
-	while ((p = service_pick(s)) != NULL) {
+	while ((p = service_pick(s, false)) != NULL) {
 		if (tie_connect(t, p) == PEER_CONNECTED)
 			return true;
 	}
@@ -311,39 +344,6 @@ static inline void tie_end(struct tie *t)
 {
 	lease_end(&t->lease);
 	close(t->fd);
-}
-
-static inline bool ask_retry(struct waiter *w)
-{
-	struct ask *a = container_of(w, struct ask, waiter);
-
-	a->tried++;
-	assert_true(service_is_open(a->service));
-	if (service_is_removed(a->service)) {
-		a->refused = true;
-		service_unwait(a->service, w);
-		service_drop(a->service);
-		return true;
-	}
-	if (!tie_send(&a->tie, a->service))
-		return false;
-	a->sent = true;
-	stage.order[stage.sent++] = a;
-	return true;
-}
-
-static inline void ask_expired(struct waiter *w)
-{
-	container_of(w, struct ask, waiter)->expired++;
-}
-
-static const struct waiter_ops ask_ops = {.retry = ask_retry, .expired = ask_expired};
-
-static inline bool ask_wait(struct ask *a, struct service *s, uint64_t ms)
-{
-	*a = (struct ask){.service = s};
-	waiter_init(&a->waiter, &ask_ops);
-	return service_wait(s, &a->waiter, ms);
 }
 
 /* Runs the loop for this long. */

@@ -22,7 +22,7 @@ static int tear_down(void **state)
 static struct peer *first_peer(void)
 {
 	service = site_changed(site, TREE_NEW | TREE_SOCKETS);
-	return service_pick(service);
+	return service_pick(service, false);
 }
 
 static size_t open_files(void)
@@ -199,11 +199,11 @@ static void a_full_backlog_is_told_from_a_refusal(void **state)
 		assert_int_equal(p->backoff_ms, ms < 20 ? ms : 20);
 	}
 	stretch_backoff(p);
-	assert_null(service_pick(service));
+	assert_null(service_pick(service, false));
 	close(accept(listener, NULL, NULL));
 	assert_int_equal(tie_connect(&t[1], p), PEER_CONNECTED);
 	assert_int_equal(p->backoff_ms, 0);
-	assert_ptr_equal(service_pick(service), p);
+	assert_ptr_equal(service_pick(service, false), p);
 	tie_end(&t[0]);
 	tie_end(&t[1]);
 	close(listener);
@@ -223,9 +223,9 @@ static void a_refusal_backs_off_up_to_50_ms_and_the_tree_forgives(void **state)
 	assert_true(was_refused(p));
 	assert_int_equal(service_board(service)->peers[0].state, PEER_REFUSED);
 	stretch_backoff(p);
-	assert_null(service_pick(service));
+	assert_null(service_pick(service, false));
 	site_changed(site, TREE_STATE);
-	assert_ptr_equal(service_pick(service), p);
+	assert_ptr_equal(service_pick(service, false), p);
 	listen(listener, 8);
 	assert_int_equal(tie_connect(&t, p), PEER_CONNECTED);
 	assert_false(was_refused(p));
@@ -248,7 +248,7 @@ static void lack_of_permission_is_its_own_state(void **state)
 	assert_int_equal(tie_connect(&t, p), PEER_NO_PERMISSION);
 	assert_int_equal(seteuid(0), 0);
 	assert_int_equal(service_board(service)->peers[0].state, PEER_DENIED);
-	assert_null(service_pick(service));
+	assert_null(service_pick(service, false));
 	assert_int_equal(stage.looks, 0);
 	close(listener);
 }

@@ -214,7 +214,7 @@ static void commands_need_no_loop_and_no_scoreboard(void **state)
 	s = add(0, "blog", 1, NULL);
 	listener = listen_at("blog/app.sock");
 	site_changed(sites[0], TREE_SOCKETS);
-	assert_non_null(service_pick(s));
+	assert_non_null(service_pick(s, false));
 	assert_non_null(service_board(s));
 	site_gone(sites[0]);
 	sites[0] = NULL;

@@ -1,5 +1,5 @@
 /* A service over real sockets: handoffs, sharing the load, and requests that wait for a socket. */
-#include "service_stage.h"
+#include "service_ask.h"
 
 #include "service/service_internal.h"
 
@@ -94,12 +94,12 @@ static void a_rollback_revives_the_old_instance(void **state)
 	stage_rename("blog/app.sock", "blog/app.sock.old");
 	look();
 	assert_int_equal(line->draining, 1);
-	assert_null(service_pick(service));
+	assert_null(service_pick(service, false));
 	stage_rename("blog/app.sock.new", "blog/app.sock");
 	look();
 	stage_rename("blog/app.sock.old", "blog/app.sock");
 	look();
-	assert_ptr_equal(service_pick(service), p);
+	assert_ptr_equal(service_pick(service, false), p);
 	assert_int_equal(line->draining, 0);
 	assert_int_equal(line->in_flight, 1);
 	assert_true(tie_send(&u, service));
@@ -121,9 +121,9 @@ static void instances_share_the_load(void **state)
 	look();
 	assert_int_equal(line->npeers, 3);
 	for (size_t i = 0; i < 3; i++)
-		turn[i] = service_pick(service);
+		turn[i] = service_pick(service, false);
 	for (size_t i = 0; i < 6; i++)
-		assert_ptr_equal(service_pick(service), turn[i % 3]);
+		assert_ptr_equal(service_pick(service, false), turn[i % 3]);
 	assert_ptr_not_equal(turn[0], turn[1]);
 	assert_ptr_not_equal(turn[1], turn[2]);
 	for (size_t i = 0; i < 9; i++)
@@ -132,7 +132,7 @@ static void instances_share_the_load(void **state)
 		assert_int_equal(line->peers[i].in_flight, 3);
 	turn[0] = t[4].lease.peer;
 	tie_end(&t[4]);
-	assert_ptr_equal(service_pick(service), turn[0]);
+	assert_ptr_equal(service_pick(service, false), turn[0]);
 	for (size_t i = 0; i < 9; i++) {
 		if (i != 4)
 			tie_end(&t[i]);
@@ -164,21 +164,26 @@ static void one_that_refuses_is_passed_over_and_tried_again(void **state)
 
 static void requests_wait_for_a_socket_and_go_in_order_at_once(void **state)
 {
-	struct ask a[3], late;
+	struct ask early, a[3];
 	int listener;
 
 	(void)state;
+	stage_write("blog/service.ini", "socket_timeout = 300ms\n");
+	site_changed(site, TREE_SETTINGS);
 	assert_true(service_is_open(service));
-	assert_null(service_pick(service));
+	assert_null(service_pick(service, false));
+	assert_true(ask_wait(&early, service));
+	stage_run(0.2);
 	for (size_t i = 0; i < 3; i++)
-		assert_true(ask_wait(&a[i], service, 5000));
-	assert_true(ask_wait(&late, service, 60));
+		assert_true(ask_wait(&a[i], service));
 	assert_int_equal(line->held, 4);
 	assert_false(service_is_open(service));
 	service_unwait(service, &a[1].waiter);
 	assert_int_equal(line->held, 3);
-	stage_run(0.2);
-	assert_int_equal(late.expired, 1);
+	assert_int_equal(early.expired, 0);
+	stage_run(0.15);
+	assert_int_equal(early.expired, 1);
+	assert_int_equal(early.why, WAIT_NO_SOCKET);
 	assert_int_equal(a[0].tried, 0);
 	listener = listen_at("blog/app.sock");
 	look();
@@ -202,7 +207,7 @@ static void requests_go_when_a_bound_socket_begins_to_listen(void **state)
 	look();
 	assert_false(tie_send(&t, service));
 	for (size_t i = 0; i < 3; i++)
-		assert_true(ask_wait(&a[i], service, 5000));
+		assert_true(ask_wait(&a[i], service));
 	stage_run(0.2);
 	assert_int_equal(stage.sent, 0);
 	assert_in_range(a[0].tried, 3, 12);
@@ -227,7 +232,7 @@ static void nobody_waiting_costs_nothing(void **state)
 	(void)state;
 	look();
 	assert_false(tie_send(&t, service));
-	assert_true(ask_wait(&a, service, 5000));
+	assert_true(ask_wait(&a, service));
 	stage_run(0.005);
 	service_unwait(service, &a.waiter);
 	stage_run(0.02);
@@ -245,8 +250,8 @@ static void a_full_backlog_lets_the_waiting_through_one_by_one(void **state)
 	listen(listener, 0);
 	look();
 	assert_true(tie_send(&first, service));
-	assert_true(ask_wait(&a[0], service, 5000));
-	assert_true(ask_wait(&a[1], service, 5000));
+	assert_true(ask_wait(&a[0], service));
+	assert_true(ask_wait(&a[1], service));
 	stage_run(0.03);
 	assert_int_equal(stage.sent, 0);
 	assert_true(was_reached(listener));
@@ -265,7 +270,7 @@ static void a_full_backlog_lets_the_waiting_through_one_by_one(void **state)
 static bool take_pooled(struct waiter *w)
 {
 	struct ask *a = container_of(w, struct ask, waiter);
-	struct peer *p = service_pick(a->service);
+	struct peer *p = service_pick(a->service, false);
 
 	a->tried++;
 	return p != NULL && peer_take_idle(p, 0) != NULL;
@@ -284,7 +289,7 @@ static void a_connection_that_is_free_again_serves_the_waiting(void **state)
 	assert_true(tie_send(&busy, service));
 	assert_false(tie_send(&t, service));
 	waiter_init(&a.waiter, &pooled_only);
-	assert_true(service_wait(service, &a.waiter, 5000));
+	assert_true(service_wait(service, &a.waiter));
 	assert_true(lease_park(&busy.lease));
 	assert_int_equal(a.tried, 0);
 	stage_run(0.);
@@ -302,15 +307,15 @@ static void no_more_than_max_held_wait(void **state)
 	(void)state;
 	stage_write("blog/service.ini", "max_held = 2\n");
 	site_changed(site, TREE_SETTINGS);
-	assert_true(ask_wait(&a[0], service, 5000));
+	assert_true(ask_wait(&a[0], service));
 	assert_true(board_hold_take(stage.board, STR("blog"), 2)); /* another worker's */
-	assert_false(ask_wait(&a[1], service, 5000));
+	assert_false(ask_wait(&a[1], service));
 	assert_false(waiter_waits(&a[1].waiter));
 	board_hold_give(stage.board, STR("blog"));
-	assert_true(ask_wait(&a[1], service, 5000));
-	assert_false(ask_wait(&a[2], service, 5000));
+	assert_true(ask_wait(&a[1], service));
+	assert_false(ask_wait(&a[2], service));
 	service_unwait(service, &a[0].waiter);
-	assert_true(ask_wait(&a[2], service, 5000));
+	assert_true(ask_wait(&a[2], service));
 	service_unwait(service, &a[1].waiter);
 	service_unwait(service, &a[2].waiter);
 	assert_true(board_hold_take(stage.board, STR("blog"), 1));
@@ -328,14 +333,14 @@ static void a_removed_service_lives_on_for_what_it_has_begun(void **state)
 	assert_true(tie_send(&busy, service));
 	unlink(in_stage("blog/app.sock"));
 	look();
-	assert_true(ask_wait(&a, service, 5000));
+	assert_true(ask_wait(&a, service));
 	service_hold(service);
 	site_gone(site);
 	assert_true(a.refused);
 	assert_null(registry_find(stage.registry, "blog"));
 	assert_true(service_is_removed(service));
-	assert_null(service_pick(service));
-	assert_false(ask_wait(&a, service, 5000));
+	assert_null(service_pick(service, false));
+	assert_false(ask_wait(&a, service));
 	assert_int_equal(line->draining, 1);
 	assert_int_equal(line->used, 1);
 
