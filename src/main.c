@@ -11,8 +11,10 @@
 #include "base/str.h"
 #include "run/args.h"
 #include "run/check.h"
+#include "run/completion.h"
 #include "run/help.h"
 #include "run/list.h"
+#include "run/lock.h"
 #include "run/master.h"
 #include "run/set.h"
 #include "run/wait.h"
@@ -38,9 +40,11 @@ static const struct {
 	const char *name;
 	int (*main)(int argc, char **argv);
 } built_in[] = {
-	{"run", master_main},    {"list", list_main},       {"ls", list_main},
-	{"status", status_main}, {"check", check_main},     {"wait", wait_main},
-	{"set", set_main},       {"version", version_main}, {"help", help_main},
+	{"run", master_main},  {"list", list_main},
+	{"ls", list_main},     {"status", status_main},
+	{"check", check_main}, {"wait", wait_main},
+	{"set", set_main},     {"version", version_main},
+	{"help", help_main},   {"completion", completion_main},
 };
 
 /* A verb becomes a file's name, so nothing but a plain word will do. */
@@ -77,6 +81,7 @@ static void hook_environment(const struct settings *s)
 	setenv("KAMAL_PROXY_SERVICES_DIR", s->proxy.services_dir, 1);
 	setenv("KAMAL_PROXY_RUNTIME_DIR", s->proxy.runtime_dir, 1);
 	setenv("KAMAL_PROXY_STATE_DIR", s->proxy.state_dir, 1);
+	setenv("KAMAL_PROXY_RUNNING", lock_is_held(s->proxy.runtime_dir) ? "yes" : "no", 1);
 	if (s->file != NULL)
 		setenv("KAMAL_PROXY_CONFIG", s->file, 1);
 }
@@ -134,7 +139,7 @@ static int help_main(int argc, char **argv)
 
 static bool asks_help(int argc, char **argv)
 {
-	for (int i = 1; i < argc; i++) {
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
 		if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
 			return true;
 	}

@@ -18,6 +18,14 @@ struct estate_worker {
 	bool retiring;
 };
 
+/* The read end of a `pause` or `stop` that is a FIFO. */
+struct estate_lease {
+	int fd;
+	bool stop; /* else pause */
+	char service[BOARD_NAME];
+	int64_t since_ms; /* monotonic: when it was opened */
+};
+
 struct estate {
 	struct listen_socket *listeners;
 	size_t nlisteners;
@@ -32,6 +40,8 @@ struct estate {
 	char *log_path;                /* access_log that log_fd was opened for */
 	struct estate_worker *workers; /* read from a predecessor */
 	size_t nworkers;
+	struct estate_lease *leases; /* likewise */
+	size_t nleases;
 };
 
 /* A memfd that outlives exec, holding it; every descriptor in it outlives exec too. −1 with

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 
 #include "files/scoreboard.h"
+#include "files/status.h"
 #include "files/tree.h"
 #include "service/registry.h"
 
@@ -16,11 +17,16 @@
 
 struct publisher;
 
+/* A service was looked at: its files as the master sees them, and what is true of it now (what is
+   urgent of that has been written). May neither touch the tree nor call the publisher. */
+typedef void publish_gathered(void *user, const struct site *site, const struct status *now);
+
 /* Removes status files of services that the registry does not have; the others are taken over.
    tree may be asked to look again. All are kept by pointer. */
 struct publisher *publisher_new(struct ev_loop *loop, const char *runtime_dir, struct board *board,
 				struct registry *registry, struct tree *tree);
 void publisher_free(struct publisher *p);
+void publisher_tell(struct publisher *p, publish_gathered *gathered, void *user);
 /* The first workers are there: what was queued so far is written now, once, with what they say. */
 void publisher_begin(struct publisher *p);
 

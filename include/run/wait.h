@@ -11,8 +11,17 @@
 #include "files/status.h"
 #include "files/tree.h"
 
+enum wait_for {
+	WAIT_READY,   /* a socket listens, paused or not */
+	WAIT_RUNNING, /* and the state is running */
+	WAIT_DRAINED, /* as ready, and nothing is in flight on replaced sockets */
+	WAIT_PAUSED,  /* every worker holds, and nothing is in flight at all */
+	WAIT_SEEN,    /* the files are in force in every worker, no more */
+};
+
 struct wait_goal {
-	bool drained, running, tunnels; /* neither drained nor running: ready */
+	enum wait_for what;
+	bool tunnels; /* and there is no tunnel */
 };
 
 /* Pure: does the status say what the files say, and what is wanted? False and what is missing,

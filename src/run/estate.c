@@ -3,6 +3,7 @@
 #include "run/estate.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -24,6 +25,8 @@ static void each_fd(const struct estate *e, bool cloexec)
 	}
 	for (size_t i = 0; i < e->nlisteners; i++)
 		sock_set_cloexec(e->listeners[i].fd, cloexec);
+	for (size_t i = 0; i < e->nleases; i++)
+		sock_set_cloexec(e->leases[i].fd, cloexec);
 }
 
 static void format(const struct estate *e, struct buf *b)
@@ -40,6 +43,11 @@ static void format(const struct estate *e, struct buf *b)
 		const struct estate_worker *w = &e->workers[i];
 		buf_printf(b, "worker %ld %u %u %u %d\n", w->pid, w->region, w->slot, w->generation,
 			   w->retiring);
+	}
+	for (size_t i = 0; i < e->nleases; i++) {
+		const struct estate_lease *l = &e->leases[i];
+		buf_printf(b, "lease %d %s %s %" PRId64 "\n", l->fd, l->stop ? "stop" : "pause",
+			   l->service, l->since_ms);
 	}
 	buf_printf(b, "end\n");
 }
@@ -93,6 +101,18 @@ static bool read_worker(struct estate *e, const char *line)
 	return true;
 }
 
+static bool read_lease(struct estate *e, const char *line)
+{
+	struct estate_lease l = {0};
+	char kind[8];
+	if (sscanf(line, "lease %d %7s %63s %" SCNd64, &l.fd, kind, l.service, &l.since_ms) != 4)
+		return false;
+	l.stop = strcmp(kind, "stop") == 0;
+	e->leases = mem_grow(e->leases, (e->nleases + 1) * sizeof(l));
+	e->leases[e->nleases++] = l;
+	return true;
+}
+
 enum {
 	HAS_VERSION = 1,
 	HAS_GENERATION = 2,
@@ -115,6 +135,8 @@ static int read_line(struct estate *e, const char *line)
 		return read_listener(e, line) ? 0 : -1;
 	if (strncmp(line, "worker ", 7) == 0)
 		return read_worker(e, line) ? 0 : -1;
+	if (strncmp(line, "lease ", 6) == 0)
+		return read_lease(e, line) ? 0 : -1;
 	if (sscanf(line, "handover %u", &version) == 1)
 		return version == 1 ? HAS_VERSION : -1;
 	if (sscanf(line, "generation %u", &e->generation) == 1)
@@ -161,9 +183,11 @@ void estate_free(struct estate *e)
 {
 	mem_free(e->listeners);
 	mem_free(e->workers);
+	mem_free(e->leases);
 	mem_free(e->log_path);
 	e->listeners = NULL;
 	e->workers = NULL;
+	e->leases = NULL;
 	e->log_path = NULL;
-	e->nlisteners = e->nworkers = 0;
+	e->nlisteners = e->nworkers = e->nleases = 0;
 }

@@ -6,6 +6,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "gather_internal.h"
+
+/* The two ways to keep requests from the app. */
+enum shut { SHUT_PAUSE, SHUT_STOP };
+
 static const struct board_peer *find_peer(const struct board_service *b, uint64_t dev, uint64_t ino)
 {
 	for (uint32_t i = 0; i < b->npeers && i < BOARD_PEERS; i++) {
@@ -181,33 +186,108 @@ static void gather_counters(const struct gather *g, struct status *out)
 		out->draining = 1;
 }
 
+static struct file_id told_file(const struct board_service *b, enum shut how)
+{
+	if (how == SHUT_PAUSE)
+		return (struct file_id){.ino = b->pause_ino, .ctime_ns = b->pause_ctime};
+	return (struct file_id){.ino = b->stop_ino, .ctime_ns = b->stop_ctime};
+}
+
+static struct file_id site_file(const struct gather *g, enum shut how)
+{
+	return how == SHUT_PAUSE ? g->view->site->pause : g->view->site->stop;
+}
+
+static struct file_id last_file(const struct gather *g, enum shut how)
+{
+	if (g->last == NULL)
+		return (struct file_id){0};
+	return how == SHUT_PAUSE ? g->last->pause : g->last->stop;
+}
+
+/* One that accepts nothing and has not told will meet what is there: nothing rests on its word. */
+static bool is_silent(const struct gather_worker *w)
+{
+	return !w->known && w->passive;
+}
+
+/* False when the workers do not agree; then *out is what was in force everywhere before, unless
+   that is how the files are now. */
+static bool agreed_file(const struct gather *g, enum shut how, struct file_id *out)
+{
+	struct file_id last = last_file(g, how), site = site_file(g, how);
+	bool any = false, agree = true;
+	*out = (struct file_id){0};
+	for (size_t i = 0; i < g->nworkers; i++) {
+		const struct gather_worker *w = &g->workers[i];
+		struct file_id told = {0};
+		if (is_silent(w))
+			continue;
+		if (w->known)
+			told = told_file(&w->seen, how);
+		agree = agree && (!any || gather_same_file(told, *out));
+		any = true;
+		*out = told;
+	}
+	if (any && agree)
+		return true;
+	/* Between the last worker's death and the next one's start nobody serves. */
+	bool stands = gather_same_file(last, site) != any;
+	*out = stands ? last : (struct file_id){0};
+	return agree;
+}
+
+static uint64_t agreed_stamp(const struct gather *g)
+{
+	const struct board_service *first = NULL;
+	for (size_t i = 0; i < g->nworkers; i++) {
+		const struct gather_worker *w = &g->workers[i];
+		bool as_before = g->last != NULL && g->last->settings == g->view->stamp;
+		if (!w->known && !(w->passive && as_before))
+			return 0;
+		if (!w->known)
+			continue;
+		if (first != NULL && first->ini_stamp != w->seen.ini_stamp)
+			return 0;
+		first = &w->seen;
+	}
+	return first != NULL ? first->ini_stamp : 0;
+}
+
 /* Values that are told only when all workers agree on them. */
 static void gather_agreed(const struct gather *g, struct status *out)
 {
-	const struct board_service *first = NULL;
-	bool stamp = true, pause = true, stop = true;
+	bool pause = agreed_file(g, SHUT_PAUSE, &out->pause);
+	bool stop = agreed_file(g, SHUT_STOP, &out->stop);
+	out->settings = pause && stop ? agreed_stamp(g) : 0;
+}
+
+static bool is_shut(const struct gather *g, const struct status *out, enum shut how)
+{
+	const enum service_state state = how == SHUT_PAUSE ? SERVICE_PAUSED : SERVICE_STOPPED;
+	if (site_file(g, how).ino == 0)
+		return false;
+	if (gather_same_file(how == SHUT_PAUSE ? out->pause : out->stop, site_file(g, how)))
+		return true;
+	if (g->last == NULL || g->last->state != state)
+		return false;
+	/* Its content or mode changed, or another file took its place: it is shut all the while. */
 	for (size_t i = 0; i < g->nworkers; i++) {
-		const struct board_service *b = &g->workers[i].seen;
-		if (!g->workers[i].known) {
-			stamp = stamp && g->workers[i].passive && g->last != NULL &&
-				g->last->settings == g->view->stamp;
-			continue;
-		}
-		if (first == NULL)
-			first = b;
-		stamp = stamp && b->ini_stamp == first->ini_stamp;
-		pause = pause && b->pause_ino == first->pause_ino &&
-			b->pause_ctime == first->pause_ctime;
-		stop = stop && b->stop_ino == first->stop_ino && b->stop_ctime == first->stop_ctime;
+		const struct gather_worker *w = &g->workers[i];
+		if (!is_silent(w) && (!w->known || told_file(&w->seen, how).ino == 0))
+			return false;
 	}
-	if (first == NULL)
-		return;
-	out->settings = stamp ? first->ini_stamp : 0;
-	if (pause)
-		out->pause = (struct file_id){.ino = first->pause_ino,
-					      .ctime_ns = first->pause_ctime};
-	if (stop)
-		out->stop = (struct file_id){.ino = first->stop_ino, .ctime_ns = first->stop_ctime};
+	return true;
+}
+
+static bool is_canary(const struct status_target *t)
+{
+	return strchr(t->name, '/') != NULL;
+}
+
+static bool is_well(enum service_state s)
+{
+	return s == SERVICE_RUNNING || s == SERVICE_PAUSED || s == SERVICE_STOPPED;
 }
 
 static enum service_state gather_state(const struct gather *g, const struct status *out)
@@ -215,15 +295,21 @@ static enum service_state gather_state(const struct gather *g, const struct stat
 	bool pending = false;
 	if (g->view->kind == VIEW_CONFLICT)
 		return SERVICE_CONFLICT;
-	if (g->view->kind == VIEW_INVALID)
+	if (g->view->kind == VIEW_INVALID || g->view->site->refused)
 		return SERVICE_INVALID;
+	if (is_shut(g, out, SHUT_STOP))
+		return SERVICE_STOPPED;
+	if (is_shut(g, out, SHUT_PAUSE))
+		return SERVICE_PAUSED;
 	for (size_t i = 0; i < out->ntargets; i++) {
+		if (is_canary(&out->targets[i]))
+			continue;
 		if (out->targets[i].state == TARGET_READY)
 			return SERVICE_RUNNING;
 		pending = pending || out->targets[i].state == TARGET_PENDING;
 	}
 	/* In the blink between a rename and the last worker's word nothing has been lost yet. */
-	if (pending && g->last != NULL && g->last->state == SERVICE_RUNNING)
+	if (pending && g->last != NULL && is_well(g->last->state))
 		return SERVICE_RUNNING;
 	return SERVICE_NO_SOCKET;
 }
@@ -245,7 +331,7 @@ static void gather_error(const struct gather *g, struct status *out)
 	}
 	if (out->state != SERVICE_NO_SOCKET)
 		return;
-	if (site->nsockets == 0)
+	if (site->nsockets == 0 || site->sockets[0].group != GROUP_MAIN)
 		snprintf(text, sizeof(text),
 			 "no socket yet: bind one as %s/app.sock, or rename one there", site->path);
 	else if (out->targets[0].state == TARGET_REFUSED)
@@ -265,53 +351,4 @@ void gather_status(const struct gather *g, struct status *out)
 	gather_agreed(g, out);
 	out->state = gather_state(g, out);
 	gather_error(g, out);
-}
-
-static bool same_targets(const struct status *a, const struct status *b)
-{
-	if (a->ntargets != b->ntargets)
-		return false;
-	for (size_t i = 0; i < a->ntargets; i++) {
-		const struct status_target *x = &a->targets[i], *y = &b->targets[i];
-		if (x->inode != y->inode || x->state != y->state || strcmp(x->name, y->name) != 0)
-			return false;
-	}
-	return true;
-}
-
-static bool same_file(struct file_id a, struct file_id b)
-{
-	return a.ino == b.ino && a.ctime_ns == b.ctime_ns;
-}
-
-bool gather_is_urgent(const struct status *last, const struct status *now)
-{
-	return last->state != now->state || last->generation != now->generation ||
-	       last->settings != now->settings || strcmp(last->hosts, now->hosts) != 0 ||
-	       strcmp(last->path, now->path) != 0 || strcmp(last->error, now->error) != 0 ||
-	       !same_file(last->pause, now->pause) || !same_file(last->stop, now->stop) ||
-	       (last->draining != 0 && now->draining == 0) ||
-	       (last->tunnels != 0 && now->tunnels == 0) || !same_targets(last, now);
-}
-
-bool gather_differs(const struct status *last, const struct status *now)
-{
-	if (last->in_flight != now->in_flight || last->draining != now->draining ||
-	    last->tunnels != now->tunnels || last->held != now->held ||
-	    last->requests != now->requests || last->errors != now->errors ||
-	    last->cut_off != now->cut_off || last->tls != now->tls)
-		return true;
-	for (size_t i = 0; i < now->ntargets && i < last->ntargets; i++) {
-		if (last->targets[i].in_flight != now->targets[i].in_flight)
-			return true;
-	}
-	return gather_is_urgent(last, now);
-}
-
-size_t gather_count_targets(const struct status *s)
-{
-	size_t n = 0;
-	for (size_t i = 0; i < s->ntargets; i++)
-		n += s->targets[i].state != TARGET_DRAINING;
-	return n;
 }

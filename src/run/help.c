@@ -21,27 +21,38 @@ const struct help_verb help_verbs[] = {
 	 WHERE "\n  kamal-proxy status blog\n"},
 	{"check", HELP_BUILT_IN, "", "read all settings and services, report every problem",
 	 WHERE "\n  kamal-proxy check && systemctl reload kamal-proxy\n"},
-	{"wait", HELP_BUILT_IN, "SERVICE [--ready|--drained|--running] [--tunnels] [--timeout 30s]",
+	{"wait", HELP_BUILT_IN,
+	 "SERVICE [--ready|--running|--drained|--paused|--seen] [--tunnels] [--timeout 30s]",
 	 "block until the files as they are now are in force",
-	 "  --ready              a socket listens (the default)\n"
-	 "  --drained            and nothing is in flight on replaced sockets\n"
+	 "  --ready              a socket listens, paused or not (the default)\n"
 	 "  --running            and the state is running\n"
+	 "  --drained            nothing is in flight on replaced sockets\n"
+	 "  --paused             requests are held and nothing is in flight: migrate now\n"
+	 "  --seen               every worker has seen the files, no more than that\n"
 	 "  --tunnels            nor are there upgraded connections\n"
 	 "  --timeout 30s        then exit 1 and say what was missing\n" WHERE
-	 "\n  mv app.sock.new app.sock && kamal-proxy wait blog --drained && kill \"$old\"\n"},
-	{"set", HELP_BUILT_IN, "SERVICE [OPTIONS]", "change a service's options, keep the others",
-	 WHERE "\n  kamal-proxy set blog --host www.example.com --target-timeout 1m\n"},
+	 "\n  mv app.sock.new app.sock && kamal-proxy wait blog --drained && kill \"$old\"\n"
+	 "  touch pause && kamal-proxy wait blog --paused && ./migrate; rm pause\n"},
+	{"set", HELP_BUILT_IN, "SERVICE [--rollout] [--dry-run] [OPTIONS]",
+	 "change a service's options, keep the others",
+	 "  --rollout            the canary's: --percent N and --list A,B\n"
+	 "  --dry-run            write nothing, print what would be in force\n" WHERE
+	 "\n  kamal-proxy set blog --host www.example.com --target-timeout 1m\n"},
+	{"deploy", HELP_HOOK, "SERVICE --target SOCKET [OPTIONS]",
+	 "warm up a new version, hand over, wait for the drain", NULL},
+	{"rollback", HELP_HOOK, "SERVICE", "hand back to the socket before", NULL},
+	{"pause", HELP_HOOK, "SERVICE [--max-pause 30s] [-- COMMAND...]",
+	 "hold requests, or hold them while a command runs", NULL},
+	{"resume", HELP_HOOK, "SERVICE", "end a pause or a stop", NULL},
+	{"stop", HELP_HOOK, "SERVICE [--message TEXT]", "answer with the maintenance page", NULL},
+	{"rollout", HELP_HOOK, "deploy|set|stop SERVICE [OPTIONS]",
+	 "try a version on some of the users", NULL},
 	{"remove", HELP_HOOK, "SERVICE", "remove a service", NULL},
+	{"prune", HELP_HOOK, "SERVICE", "remove sockets nobody listens on", NULL},
+	{"completion", HELP_BUILT_IN, "bash|zsh", "print a script that completes commands",
+	 "\n  eval \"$(kamal-proxy completion bash)\"\n"},
 	{"version", HELP_BUILT_IN, "", "print the version", ""},
 	{"help", HELP_BUILT_IN, "[COMMAND]", "this, or one command in full", ""},
-	{"deploy", HELP_LATER, "SERVICE --target SOCKET", "warm up, hand over, wait for the drain",
-	 ""},
-	{"rollback", HELP_LATER, "SERVICE", "the socket before", ""},
-	{"prune", HELP_LATER, "SERVICE", "remove sockets nobody listens on", ""},
-	{"pause", HELP_LATER, "SERVICE", "hold requests", ""},
-	{"resume", HELP_LATER, "SERVICE", "let them go", ""},
-	{"stop", HELP_LATER, "SERVICE", "maintenance mode", ""},
-	{"rollout", HELP_LATER, "deploy|set|stop SERVICE", "the canary", ""},
 	{"certs", HELP_LATER, "", "certificates", ""},
 	{"doctor", HELP_LATER, "SERVICE", "why a request would not get through", ""},
 	{"top", HELP_LATER, "", "a live table", ""},
@@ -106,7 +117,7 @@ void help_print_all(FILE *to)
 		"usage: kamal-proxy COMMAND [ARGUMENTS]\n\n");
 	for (size_t i = 0; i < help_nverbs; i++) {
 		if (help_verbs[i].kind != HELP_LATER)
-			fprintf(to, "  %-9s %s\n", help_verbs[i].name, help_verbs[i].summary);
+			fprintf(to, "  %-10s %s\n", help_verbs[i].name, help_verbs[i].summary);
 	}
 	fprintf(to, "\n"
 		    "  kamal-proxy run --http-port 8080 --services-dir /srv/sites\n"

@@ -122,6 +122,8 @@ static const char *colour(const struct listing *l, const struct status *s)
 		return NULL;
 	if (l->down)
 		return "\033[2m";
+	if (s->state == SERVICE_PAUSED || s->state == SERVICE_STOPPED)
+		return "\033[33m"; /* somebody means it so */
 	return s->state == SERVICE_RUNNING ? "\033[32m" : "\033[31m";
 }
 

@@ -104,10 +104,25 @@ static void line_number(const char *key, uint64_t value)
 
 static void line_file(const char *key, struct file_id id)
 {
-	if (id.ino == 0)
+	char since[32];
+	if (id.ino == 0) {
 		line(key, "-");
+		return;
+	}
+	time_text(id.ctime_ns / 1000000, since);
+	printf("%-12s since %s, inode %" PRIu64 "\n", key, since, id.ino);
+}
+
+static void line_held(const struct status *s)
+{
+	const char *why = s->state == SERVICE_PAUSED    ? "until the pause ends"
+			  : s->state == SERVICE_STOPPED ? "to be answered 503"
+							: "for a socket that listens";
+	if (s->held == 0)
+		line_number("held", 0);
 	else
-		printf("%-12s inode %" PRIu64 "\n", key, id.ino);
+		printf("%-12s %" PRIu64 " request%s waiting %s\n", "held", s->held,
+		       s->held == 1 ? "" : "s", why);
 }
 
 static void print_lines(const struct status *s)
@@ -126,7 +141,7 @@ static void print_lines(const struct status *s)
 	line_number("in_flight", s->in_flight);
 	line_number("draining", s->draining);
 	line_number("tunnels", s->tunnels);
-	line_number("held", s->held);
+	line_held(s);
 	line_number("requests", s->requests);
 	line_number("errors", s->errors);
 	line_number("cut_off", s->cut_off);

@@ -15,6 +15,7 @@
 #include "base/timer.h"
 #include "run/args.h"
 #include "run/crew.h"
+#include "run/lease.h"
 #include "run/lock.h"
 #include "run/news.h"
 #include "run/publish.h"
@@ -41,6 +42,7 @@ struct master {
 	struct registry *registry;
 	struct tree *tree;
 	struct publisher *publisher; /* NULL during the first scan */
+	struct leases *leases;       /* likewise */
 	struct crew crew;
 	struct upgrade upgrade;
 	ev_signal on_signal[NSIGNALS];
@@ -65,6 +67,8 @@ static void tree_gone(void *user, struct site *site)
 {
 	struct master *m = user;
 	registry_tree_events.gone(m->registry, site);
+	if (m->leases != NULL)
+		leases_gone(m->leases, site->name);
 	if (m->publisher != NULL)
 		publisher_gone(m->publisher, site->name);
 }
@@ -171,6 +175,7 @@ static void checked(void *user)
 		return;
 	log_info("upgrade: the check is passed, executing %s", args_executable());
 	crew_leave(&m->crew);
+	leases_leave(m->leases, &m->estate);
 	upgrade_execute(&m->estate);
 }
 
@@ -243,6 +248,9 @@ static bool open_tree(struct master *m)
 	}
 	m->publisher = publisher_new(m->loop, m->settings->proxy.runtime_dir, m->estate.board,
 				     m->registry, m->tree);
+	m->leases = leases_new(m->loop, m->registry);
+	leases_take(m->leases, dir, &m->estate);
+	publisher_tell(m->publisher, leases_see, m->leases);
 	return true;
 }
 
@@ -317,6 +325,9 @@ static void fini(struct master *m)
 	if (m->publisher != NULL)
 		publisher_free(m->publisher);
 	m->publisher = NULL;
+	if (m->leases != NULL)
+		leases_free(m->leases);
+	m->leases = NULL;
 	if (m->tree != NULL)
 		tree_close(m->tree);
 	registry_free(m->registry);

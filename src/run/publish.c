@@ -138,6 +138,12 @@ static struct post *add_post(struct publisher *p, const char *name)
 	return post;
 }
 
+void publisher_tell(struct publisher *p, publish_gathered *gathered, void *user)
+{
+	p->gathered = gathered;
+	p->user = user;
+}
+
 void publisher_begin(struct publisher *p)
 {
 	p->begun = true;

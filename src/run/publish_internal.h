@@ -9,6 +9,12 @@
 #include "run/probe.h"
 #include "run/publish.h"
 
+/* An instance as it was counted in the last handoff. */
+struct live {
+	uint64_t inode;
+	enum tree_group group;
+};
+
 /* One service as published. */
 struct post {
 	char name[TREE_NAME_MAX + 1];
@@ -20,7 +26,7 @@ struct post {
 	uint64_t signature; /* of the workers' counters when it was last looked at */
 	ev_tstamp written;  /* loop time of the last write */
 	struct probes probes;
-	uint64_t *live; /* inodes of the last set of sockets that was not empty */
+	struct live *live; /* the last set of sockets that was not empty */
 	size_t nlive;
 };
 
@@ -38,6 +44,8 @@ struct publisher {
 	bool failing;     /* the last write failed and was logged */
 	bool begun, stopped;
 	bool blind;
+	publish_gathered *gathered;
+	void *user;
 	ev_prepare prepare;
 	ev_idle idle; /* keeps the loop awake while the queue is not empty */
 	ev_timer probe_timer;

@@ -81,58 +81,68 @@ static void post_load(struct publisher *p, struct post *post)
 		return;
 	post->live = mem_alloc(n * sizeof(post->live[0]));
 	for (size_t i = 0; i < post->last.ntargets; i++) {
-		if (post->last.targets[i].state != TARGET_DRAINING)
-			post->live[post->nlive++] = post->last.targets[i].inode;
+		const struct status_target *t = &post->last.targets[i];
+		bool canary = strchr(t->name, '/') != NULL;
+		if (t->state != TARGET_DRAINING)
+			post->live[post->nlive++] = (struct live){t->inode, canary ? GROUP_ROLLOUT
+										   : GROUP_MAIN};
 	}
 }
 
-static bool is_live(const struct post *post, uint64_t inode)
+static bool is_live(const struct post *post, const struct tree_socket *s)
 {
 	for (size_t i = 0; i < post->nlive; i++) {
-		if (post->live[i] == inode)
+		if (post->live[i].inode == s->id.ino && post->live[i].group == s->group)
 			return true;
 	}
 	return false;
 }
 
-static bool site_has(const struct site *site, uint64_t inode)
+static bool site_has(const struct site *site, struct live l)
 {
 	for (size_t i = 0; i < site->nsockets; i++) {
-		if (site->sockets[i].id.ino == inode)
+		if (site->sockets[i].id.ino == l.inode && site->sockets[i].group == l.group)
 			return true;
 	}
 	return false;
 }
 
-static bool same_sockets(const struct post *post, const struct site *site)
+/* The first that was not there before; nsockets: none was added. */
+static size_t first_new(const struct post *post, const struct site *site)
 {
-	for (size_t i = 0; i < site->nsockets; i++) {
-		if (!is_live(post, site->sockets[i].id.ino))
-			return false;
-	}
+	size_t i = 0;
+	while (i < site->nsockets && is_live(post, &site->sockets[i]))
+		i++;
+	return i;
+}
+
+static bool some_gone(const struct post *post, const struct site *site)
+{
 	for (size_t i = 0; i < post->nlive; i++) {
 		if (!site_has(site, post->live[i]))
-			return false;
+			return true;
 	}
-	return true;
+	return false;
 }
 
 /* A handoff: one set of sockets takes the place of another. */
 static void count_handoff(struct post *post, const struct site *site, uint64_t *generation)
 {
+	size_t added = first_new(post, site);
 	*generation = post->known ? post->last.generation : 0;
-	if (site->nsockets == 0 || same_sockets(post, site))
+	if (site->nsockets == 0 || (added == site->nsockets && !some_gone(post, site)))
 		return;
 	if (post->nlive > 0) {
+		const struct tree_socket *s = &site->sockets[added < site->nsockets ? added : 0];
 		++*generation;
-		log_info("%s: handoff to %s (inode %llu)%s, generation %llu", post->name,
-			 site->sockets[0].name, (unsigned long long)site->sockets[0].id.ino,
-			 site->nsockets > 1 ? " and others" : "", (unsigned long long)*generation);
+		log_info("%s: handoff to %s (inode %llu)%s, generation %llu", post->name, s->name,
+			 (unsigned long long)s->id.ino, site->nsockets > 1 ? " and others" : "",
+			 (unsigned long long)*generation);
 	}
 	post->live = mem_grow(post->live, site->nsockets * sizeof(post->live[0]));
 	post->nlive = site->nsockets;
 	for (size_t i = 0; i < site->nsockets; i++)
-		post->live[i] = site->sockets[i].id.ino;
+		post->live[i] = (struct live){site->sockets[i].id.ino, site->sockets[i].group};
 }
 
 static void join(const struct strings *list, const char *none, char **out)
@@ -183,13 +193,15 @@ static void compose(struct publisher *p, struct post *post, const struct service
 
 static void log_change(const struct post *post, const struct status *now)
 {
-	bool good = now->state == SERVICE_RUNNING;
+	bool meant = now->state == SERVICE_RUNNING || now->state == SERVICE_PAUSED ||
+		     now->state == SERVICE_STOPPED;
+	bool silent = strcmp(now->error, "-") == 0;
 	if (post->known && post->last.state == now->state)
 		return;
 	if (!post->known && now->state == SERVICE_NO_SOCKET)
 		return; /* every service begins so */
-	log_at(good ? LOG_INFO : LOG_WARN, "%s: %s%s%s", post->name, service_state_name(now->state),
-	       good ? "" : ": ", good ? "" : now->error);
+	log_at(meant && silent ? LOG_INFO : LOG_WARN, "%s: %s%s%s", post->name,
+	       service_state_name(now->state), silent ? "" : ": ", silent ? "" : now->error);
 }
 
 static void write_file(struct publisher *p, struct post *post, struct status *now)
@@ -210,18 +222,27 @@ static void write_file(struct publisher *p, struct post *post, struct status *no
 	post->written = ev_now(p->loop);
 }
 
+static void tell(const struct publisher *p, const struct site *site, const struct status *now)
+{
+	if (p->gathered != NULL)
+		p->gathered(p->user, site, now);
+}
+
 /* signature: from before the regions were read, so that what came since is seen as a change. */
-static void settle(struct publisher *p, struct post *post, uint64_t signature, struct status *now)
+static void settle(struct publisher *p, struct post *post, uint64_t signature,
+		   const struct site *site, struct status *now)
 {
 	bool due = ev_now(p->loop) - post->written >= COUNTERS_EVERY;
 	if (!post->known || gather_is_urgent(&post->last, now) ||
 	    (due && (post->missing || gather_differs(&post->last, now)))) {
 		post->signature = signature;
 		write_file(p, post, now);
+		tell(p, site, &post->last);
 		return;
 	}
 	/* A difference that has to wait must look like one to the next tick. */
 	post->signature = gather_differs(&post->last, now) ? ~signature : signature;
+	tell(p, site, now);
 	status_fini(now);
 }
 
@@ -270,7 +291,7 @@ unsigned post_publish(struct publisher *p, struct post *post)
 	if (moved && (!look_again(p, post) || !post_view(p, post->name, &s, &view)))
 		return connects;
 	compose(p, post, s, &view, &now);
-	settle(p, post, signature, &now);
+	settle(p, post, signature, view.site, &now);
 	note_probing(p, post);
 	return connects;
 }
@@ -292,7 +313,8 @@ bool post_view_differs(const struct publisher *p, const struct post *post)
 	service_view(s, &v);
 	bool conflict = post->last.state == SERVICE_CONFLICT,
 	     invalid = post->last.state == SERVICE_INVALID;
-	if ((v.kind == VIEW_CONFLICT) != conflict || (v.kind == VIEW_INVALID) != invalid)
+	bool refused = v.kind == VIEW_OK && v.site != NULL && v.site->refused;
+	if ((v.kind == VIEW_CONFLICT) != conflict || (v.kind == VIEW_INVALID || refused) != invalid)
 		return true;
 	return v.error != NULL && strcmp(v.error, post->last.error) != 0;
 }

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <ev.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -71,16 +72,25 @@ static bool names_match(const struct site *site, const struct status *s, char *m
 	return true;
 }
 
+static bool is_canary(const char *name)
+{
+	return strchr(name, '/') != NULL;
+}
+
 static bool somebody_listens(const struct site *site, const struct status *s, char *missing,
 			     size_t size)
 {
+	const struct status_target *first = NULL;
 	for (size_t i = 0; i < s->ntargets; i++) {
+		if (is_canary(s->targets[i].name))
+			continue;
 		if (s->targets[i].state == TARGET_READY)
 			return true;
+		first = first == NULL ? &s->targets[i] : first;
 	}
-	if (site->nsockets == 0)
+	if (site->nsockets == 0 || is_canary(site->sockets[0].name))
 		snprintf(missing, size, "there is no socket in %s", site->path);
-	else if (s->ntargets > 0 && s->targets[0].state == TARGET_DENIED)
+	else if (first != NULL && first->state == TARGET_DENIED)
 		snprintf(missing, size, "%s", s->error);
 	else
 		snprintf(missing, size, "%s (inode %" PRIu64 ") is not listening yet",
@@ -88,40 +98,109 @@ static bool somebody_listens(const struct site *site, const struct status *s, ch
 	return false;
 }
 
-static bool nothing_drains(const struct wait_goal *goal, const struct status *s, char *missing,
+static bool none_left(uint64_t count, const char *noun, const char *where, char *missing,
+		      size_t size)
+{
+	if (count != 0)
+		snprintf(missing, size, "%" PRIu64 " %s%s still %s", count, noun,
+			 count == 1 ? "" : "s", where);
+	return count == 0;
+}
+
+/* One of `pause` and `stop`: the same file, or none, here and in every worker. */
+static bool file_matches(const char *name, struct file_id here, struct file_id told,
+			 const struct status *s, char *missing, size_t size)
+{
+	bool wrong = strcmp(s->error, "-") != 0;
+	if (here.ino == told.ino && here.ctime_ns == told.ctime_ns)
+		return true;
+	if (here.ino == 0)
+		snprintf(missing, size, "%s is gone, but not every worker has seen it", name);
+	else
+		snprintf(missing, size,
+			 "%s (inode %" PRIu64 ") is not in force in every worker%s%s", name,
+			 here.ino, wrong ? ": " : " yet", wrong ? s->error : "");
+	return false;
+}
+
+static bool doors_match(const struct wait_goal *goal, const struct site *site,
+			const struct status *s, char *missing, size_t size)
+{
+	bool needed = goal->what == WAIT_PAUSED || goal->what == WAIT_SEEN;
+	bool refused = s->state == SERVICE_INVALID && !needed;
+	struct file_id pause = site->pause, stop = site->stop;
+	/* A FIFO that the proxy does not honour stands in nobody's way but its own. */
+	if (refused && site->pause_leased && s->pause.ino == 0)
+		pause = s->pause;
+	if (refused && site->stop_leased && s->stop.ino == 0)
+		stop = s->stop;
+	return file_matches("pause", pause, s->pause, s, missing, size) &&
+	       file_matches("stop", stop, s->stop, s, missing, size);
+}
+
+static bool settings_match(const struct site *site, const struct status *s, char *missing,
 			   size_t size)
 {
-	if (goal->drained && s->draining != 0) {
-		snprintf(missing, size, "%" PRIu64 " request%s still on replaced sockets",
-			 s->draining, s->draining == 1 ? "" : "s");
+	if (s->settings == settings_stamp(site))
+		return true;
+	snprintf(missing, size, "the settings are not in force in every worker yet%s%s",
+		 strcmp(s->error, "-") == 0 ? "" : ": ",
+		 strcmp(s->error, "-") == 0 ? "" : s->error);
+	return false;
+}
+
+static bool is_paused(const struct site *site, const struct status *s, char *missing, size_t size)
+{
+	if (site->pause.ino == 0 && site->stop.ino == 0) {
+		snprintf(missing, size, "there is no pause in %s%s%s", site->path,
+			 site->error == NULL ? "" : ": ", site->error == NULL ? "" : site->error);
 		return false;
 	}
-	if (goal->tunnels && s->tunnels != 0) {
-		snprintf(missing, size, "%" PRIu64 " tunnel%s still open", s->tunnels,
-			 s->tunnels == 1 ? "" : "s");
-		return false;
-	}
-	return true;
+	return none_left(s->in_flight, "request", "in flight", missing, size) &&
+	       none_left(s->draining, "request", "on replaced sockets", missing, size);
 }
 
 bool wait_is_met(const struct wait_goal *goal, const struct site *site, const struct status *status,
 		 char *missing, size_t size)
 {
-	if (!names_match(site, status, missing, size))
+	if (!names_match(site, status, missing, size) ||
+	    !doors_match(goal, site, status, missing, size) ||
+	    !settings_match(site, status, missing, size))
 		return false;
-	if (status->settings != settings_stamp(site)) {
-		snprintf(missing, size, "the settings are not in force in every worker yet%s%s",
-			 strcmp(status->error, "-") == 0 ? "" : ": ",
-			 strcmp(status->error, "-") == 0 ? "" : status->error);
+	if (goal->tunnels && !none_left(status->tunnels, "tunnel", "open", missing, size))
 		return false;
-	}
-	if (goal->running && status->state != SERVICE_RUNNING) {
+	if (goal->what == WAIT_SEEN)
+		return true;
+	if (goal->what == WAIT_PAUSED)
+		return is_paused(site, status, missing, size);
+	if (goal->what == WAIT_RUNNING && status->state != SERVICE_RUNNING) {
 		snprintf(missing, size, "the state is %s: %s", service_state_name(status->state),
 			 status->error);
 		return false;
 	}
 	return somebody_listens(site, status, missing, size) &&
-	       nothing_drains(goal, status, missing, size);
+	       (goal->what != WAIT_DRAINED ||
+		none_left(status->draining, "request", "on replaced sockets", missing, size));
+}
+
+static void look_at_fifo(const struct site *site, const char *name, struct file_id *id,
+			 bool *leased)
+{
+	char path[PATH_MAX];
+	snprintf(path, sizeof(path), "%s/%s", site->path, name);
+	if (id->ino == 0 && tree_fifo_id(path, id))
+		*leased = true;
+}
+
+/* Whether a FIFO is honoured is for the proxy to say, whose rights are not ours. */
+static struct site *scan(const struct wait *w)
+{
+	struct site *site = tree_scan_service(w->services_dir, w->service);
+	if (site != NULL && site->refused) {
+		look_at_fifo(site, "pause", &site->pause, &site->pause_leased);
+		look_at_fifo(site, "stop", &site->stop, &site->stop_leased);
+	}
+	return site;
 }
 
 /* True once it is decided: w->code. The files are looked at anew each time, before the status:
@@ -129,7 +208,7 @@ bool wait_is_met(const struct wait_goal *goal, const struct site *site, const st
 static bool decide(struct wait *w)
 {
 	struct status status;
-	struct site *site = tree_scan_service(w->services_dir, w->service);
+	struct site *site = scan(w);
 	if (site == NULL) {
 		w->code = args_fail(EXIT_FAILED, "there is no service %s: %s/%s: %s", w->service,
 				    w->services_dir, w->service, strerror(errno));
@@ -228,17 +307,34 @@ static int wait_run(struct wait *w, uint64_t limit_ms)
 	return w->code;
 }
 
+struct wanted {
+	bool flag[WAIT_SEEN + 1];
+};
+
+/* False when more than one is wanted; none: ready. */
+static bool pick_goal(const struct wanted *wanted, struct wait_goal *goal)
+{
+	unsigned count = 0;
+	for (unsigned i = 0; i <= WAIT_SEEN; i++) {
+		if (wanted->flag[i])
+			goal->what = (enum wait_for)i;
+		count += wanted->flag[i];
+	}
+	return count <= 1;
+}
+
 int wait_main(int argc, char **argv)
 {
 	struct wait w = {0};
-	bool ready = false, paused = false;
+	struct wanted wanted = {0};
 	const char *timeout = "30s";
 	uint64_t limit_ms;
 	const struct args_flag flags[] = {
-		{.name = "--ready", .flag = &ready},
-		{.name = "--drained", .flag = &w.goal.drained},
-		{.name = "--running", .flag = &w.goal.running},
-		{.name = "--paused", .flag = &paused},
+		{.name = "--ready", .flag = &wanted.flag[WAIT_READY]},
+		{.name = "--drained", .flag = &wanted.flag[WAIT_DRAINED]},
+		{.name = "--running", .flag = &wanted.flag[WAIT_RUNNING]},
+		{.name = "--paused", .flag = &wanted.flag[WAIT_PAUSED]},
+		{.name = "--seen", .flag = &wanted.flag[WAIT_SEEN]},
 		{.name = "--tunnels", .flag = &w.goal.tunnels},
 		{.name = "--timeout", .value = &timeout},
 	};
@@ -247,10 +343,9 @@ int wait_main(int argc, char **argv)
 	if (!args_split(argc, argv, flags, sizeof(flags) / sizeof(flags[0]), false, &args))
 		return EXIT_USAGE;
 	int code = EXIT_USAGE;
-	if (paused)
-		args_fail(EXIT_USAGE, "wait: --paused is not built yet");
-	else if (ready + w.goal.drained + w.goal.running > 1)
-		args_fail(EXIT_USAGE, "wait: only one of --ready, --drained, --running");
+	if (!pick_goal(&wanted, &w.goal))
+		args_fail(EXIT_USAGE,
+			  "wait: only one of --ready, --drained, --running, --paused, --seen");
 	else if (!str_to_duration(str_of(timeout), &limit_ms))
 		args_fail(EXIT_USAGE, "wait: --timeout %s is no duration; write 500ms, 30s, 5m",
 			  timeout);

@@ -225,6 +225,48 @@ static void bounds_hosts(void **state)
 	assert_true(host_normalise(STR("abc:80"), room, 3, &host));
 }
 
+static struct str cookie_in(const char *first, const char *second)
+{
+	static struct head h;
+
+	memset(&h, 0, sizeof(h));
+	h.fields[h.nfields++] = (struct field){.value = STR("kamal-rollout=no"), .id = HDR_OTHER};
+	h.fields[h.nfields++] = (struct field){.value = str_of(first), .id = HDR_COOKIE};
+	if (second != NULL)
+		h.fields[h.nfields++] = (struct field){.value = str_of(second), .id = HDR_COOKIE};
+	return head_cookie(&h, STR("kamal-rollout"));
+}
+
+static void finds_the_first_cookie_of_a_name(void **state)
+{
+	static const struct {
+		const char *first, *second, *value;
+	} cases[] = {
+		{"kamal-rollout=beta", NULL, "beta"},
+		{"a=b; kamal-rollout=beta; c=d", NULL, "beta"},
+		{"a=b;kamal-rollout=beta;c=d", NULL, "beta"},
+		{"a=b", "c; kamal-rollout=beta", "beta"},
+		{"kamal-rollout=one; kamal-rollout=two", "kamal-rollout=three", "one"},
+		{"kamal-rollout=", "kamal-rollout=beta", ""},
+		{"kamal-rollout=\"beta\"", NULL, "beta"},
+		{"kamal-rollout=\"\"", NULL, ""},
+		{"kamal-rollout=\"", NULL, "\""},
+		{"kamal-rollout= b=c ", NULL, "b=c"},
+		{"Kamal-Rollout=beta", NULL, ""},
+		{"x-kamal-rollout=beta; kamal-rollouts=beta; kamal-rollout", NULL, ""},
+		{"a=\"kamal-rollout=beta\"", NULL, ""},
+		{"", NULL, ""},
+		{";;=;", NULL, ""},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct str value = cookie_in(cases[i].first, cases[i].second);
+		assert_int_equal(value.n, strlen(cases[i].value));
+		assert_true(str_eq(value, str_of(cases[i].value)));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -237,6 +279,7 @@ int main(void)
 		cmocka_unit_test(normalises_hosts),
 		cmocka_unit_test(refuses_bad_hosts),
 		cmocka_unit_test(bounds_hosts),
+		cmocka_unit_test(finds_the_first_cookie_of_a_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -42,6 +42,10 @@ static struct estate sample(void)
 	e.nworkers = 1;
 	e.workers[0] = (struct estate_worker){
 		.pid = 4711, .region = 3, .slot = 1, .generation = 4, .retiring = true};
+	e.leases = mem_zero(sizeof(*e.leases));
+	e.nleases = 1;
+	e.leases[0] = (struct estate_lease){
+		.fd = open_null(), .stop = true, .service = "blog", .since_ms = 123456789012};
 	return e;
 }
 
@@ -53,6 +57,8 @@ static void close_all(const struct estate *e)
 		close(fds[i]);
 	for (size_t i = 0; i < e->nlisteners; i++)
 		close(e->listeners[i].fd);
+	for (size_t i = 0; i < e->nleases; i++)
+		close(e->leases[i].fd);
 }
 
 static void test_handed_on_whole(void **state)
@@ -64,6 +70,7 @@ static void test_handed_on_whole(void **state)
 	assert_false(is_cloexec(fd));
 	assert_false(is_cloexec(e.lock_fd));
 	assert_false(is_cloexec(e.listeners[1].fd));
+	assert_false(is_cloexec(e.leases[0].fd));
 	assert_true(estate_read(fd, &got));
 	assert_int_equal(fcntl(fd, F_GETFD), -1);
 	assert_true(is_cloexec(e.lock_fd));
@@ -82,6 +89,12 @@ static void test_handed_on_whole(void **state)
 	assert_int_equal(got.workers[0].pid, 4711);
 	assert_int_equal(got.workers[0].region, 3);
 	assert_true(got.workers[0].retiring);
+	assert_int_equal(got.nleases, 1);
+	assert_int_equal(got.leases[0].fd, e.leases[0].fd);
+	assert_true(got.leases[0].stop);
+	assert_string_equal(got.leases[0].service, "blog");
+	assert_int_equal(got.leases[0].since_ms, 123456789012);
+	assert_true(is_cloexec(e.leases[0].fd));
 	close_all(&e);
 	estate_free(&got);
 	estate_free(&e);
@@ -121,6 +134,7 @@ static void test_other_versions(void **state)
 	assert_false(estate_read(memfd_of("handover 2\n" GOOD "end\n"), &e));
 	assert_false(estate_read(memfd_of("handover 1\n" GOOD), &e));
 	assert_false(estate_read(memfd_of("handover 1\n" GOOD "listener x\nend\n"), &e));
+	assert_false(estate_read(memfd_of("handover 1\n" GOOD "lease x\nend\n"), &e));
 	assert_false(estate_read(memfd_of("handover 1\nslots 99\n" GOOD "end\n"), &e));
 	assert_false(estate_read(memfd_of(""), &e));
 	assert_false(estate_read(-1, &e));

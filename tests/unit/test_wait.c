@@ -21,7 +21,7 @@ static int setup(void **state)
 	goal = (struct wait_goal){0};
 	status_init(&status);
 	status.state = SERVICE_RUNNING;
-	status.settings = settings_stamp(&site.ini, &site.hosts);
+	status.settings = settings_stamp(&site);
 	status_add_target(&status, "app.sock", 22, TARGET_READY, 0);
 	return 0;
 }
@@ -51,7 +51,7 @@ static void test_met(void **state)
 {
 	(void)state;
 	assert_true(met());
-	goal.drained = goal.tunnels = true;
+	goal = (struct wait_goal){.what = WAIT_DRAINED, .tunnels = true};
 	assert_true(met());
 }
 
@@ -74,7 +74,7 @@ static void test_nobody_listens(void **state)
 	(void)state;
 	status.targets[0].state = TARGET_REFUSED;
 	refuses("app.sock (inode 22) is not listening yet");
-	goal.drained = true;
+	goal.what = WAIT_DRAINED;
 	refuses("not listening yet");
 }
 
@@ -121,7 +121,7 @@ static void test_drained(void **state)
 	status.draining = 2;
 	status.tunnels = 1;
 	assert_true(met());
-	goal.drained = true;
+	goal.what = WAIT_DRAINED;
 	refuses("2 requests still on replaced sockets");
 	status.draining = 0;
 	assert_true(met());
@@ -134,8 +134,100 @@ static void test_running(void **state)
 	(void)state;
 	status.state = SERVICE_CONFLICT;
 	assert_true(met());
-	goal.running = true;
+	goal.what = WAIT_RUNNING;
 	refuses("the state is conflict");
+}
+
+/* Whatever is waited for, `pause` and `stop` are as every worker sees them. */
+static void test_doors(void **state)
+{
+	(void)state;
+	for (int what = WAIT_READY; what <= WAIT_SEEN; what++) {
+		goal.what = (enum wait_for)what;
+		site.pause = (struct file_id){.dev = 1, .ino = 55, .ctime_ns = 2};
+		status.pause = (struct file_id){0};
+		refuses("pause (inode 55) is not in force in every worker yet");
+		status.pause = (struct file_id){.ino = 55, .ctime_ns = 1};
+		refuses("pause (inode 55) is not in force");
+		status.pause.ctime_ns = 2;
+		assert_true(met());
+		site.pause = (struct file_id){0};
+		refuses("pause is gone, but not every worker has seen it");
+		status.pause = (struct file_id){0};
+		site.stop = (struct file_id){.dev = 1, .ino = 66, .ctime_ns = 2};
+		refuses("stop (inode 66) is not in force");
+		site.stop = (struct file_id){0};
+	}
+}
+
+static void test_paused(void **state)
+{
+	(void)state;
+	goal.what = WAIT_PAUSED;
+	refuses("there is no pause in /srv/blog");
+	site.pause = status.pause = (struct file_id){.ino = 55, .ctime_ns = 2};
+	assert_true(met());
+	status.targets[0].state = TARGET_REFUSED; /* an app that is being changed may be down */
+	assert_true(met());
+	status.in_flight = 1;
+	refuses("1 request still in flight");
+	status.in_flight = 0;
+	status.draining = 2;
+	refuses("2 requests still on replaced sockets");
+	status.draining = 0;
+	site.pause = status.pause = (struct file_id){0};
+	site.stop = status.stop = (struct file_id){.ino = 66, .ctime_ns = 2};
+	assert_true(met());
+	status.targets[0].inode = 11;
+	refuses("has not been taken up");
+}
+
+static void test_seen(void **state)
+{
+	(void)state;
+	goal.what = WAIT_SEEN;
+	status.targets[0].state = TARGET_REFUSED;
+	status.in_flight = status.draining = 3;
+	assert_true(met());
+	status.settings = 0;
+	refuses("settings are not in force");
+}
+
+/* A FIFO that the proxy may not open says so where the pause is waited for, and there only. */
+static void test_refused_fifo(void **state)
+{
+	(void)state;
+	site.pause = (struct file_id){.ino = 55, .ctime_ns = 2};
+	site.pause_leased = true;
+	status.state = SERVICE_INVALID;
+	status_set_text(&status.error, "chmod it");
+	goal.what = WAIT_PAUSED;
+	refuses("not in force in every worker: chmod it");
+	goal.what = WAIT_SEEN;
+	refuses("chmod it");
+	goal.what = WAIT_DRAINED;
+	assert_true(met());
+}
+
+static void test_canary(void **state)
+{
+	(void)state;
+	strcpy(sockets[1].name, "rollout/app.sock");
+	sockets[1].id = (struct file_id){.dev = 1, .ino = 33};
+	sockets[1].group = GROUP_ROLLOUT;
+	site.nsockets = 2;
+	refuses("rollout/app.sock (inode 33) has not been taken up");
+	status_add_target(&status, "rollout/app.sock", 33, TARGET_REFUSED, 0);
+	assert_true(met());
+	status.targets[0].state = TARGET_REFUSED;
+	status.targets[1].state = TARGET_READY;
+	refuses("app.sock (inode 22) is not listening yet");
+	sockets[0] = sockets[1];
+	site.nsockets = 1;
+	strcpy(status.targets[0].name, "rollout/app.sock");
+	status.targets[0].inode = 33;
+	status.ntargets = 1;
+	refuses("there is no socket in /srv/blog");
 }
 
 int main(void)
@@ -152,6 +244,11 @@ int main(void)
 		T(test_settings),
 		T(test_drained),
 		T(test_running),
+		T(test_doors),
+		T(test_paused),
+		T(test_seen),
+		T(test_refused_fifo),
+		T(test_canary),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
