@@ -88,11 +88,15 @@ install: $(BIN) ## install below DESTDIR and PREFIX (/usr/local)
 	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1
 	install -d $(DESTDIR)$(PREFIX)/lib/kamal-proxy/hooks $(DESTDIR)$(PREFIX)/share/doc/kamal-proxy
 	install -m 755 $(BIN) $(DESTDIR)$(PREFIX)/bin/kamal-proxy
-	for f in $(wildcard hooks/*); do \
-		install -m 755 $$f $(DESTDIR)$(PREFIX)/lib/kamal-proxy/hooks/ || exit 1; done
+	install -m 755 $(filter-out %.sh,$(wildcard hooks/*)) $(DESTDIR)$(PREFIX)/lib/kamal-proxy/hooks/
+	install -m 644 $(wildcard hooks/*.sh) $(DESTDIR)$(PREFIX)/lib/kamal-proxy/hooks/
 	install -m 644 docs/kamal-proxy.1 $(DESTDIR)$(PREFIX)/share/man/man1/
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+		$(DESTDIR)$(PREFIX)/share/zsh/site-functions
+	$(BIN) completion bash >$(DESTDIR)$(PREFIX)/share/bash-completion/completions/kamal-proxy
+	$(BIN) completion zsh >$(DESTDIR)$(PREFIX)/share/zsh/site-functions/_kamal-proxy
 	install -m 644 kamal-proxy.ini README.md docs/LICENSE docs/CHANGELOG.md docs/files.md \
-		docs/architecture.md $(DESTDIR)$(PREFIX)/share/doc/kamal-proxy/
+		docs/architecture.md $(wildcard docs/deploying.md) $(DESTDIR)$(PREFIX)/share/doc/kamal-proxy/
 
 clean: ## remove everything built
 	rm -rf $(BUILD)

@@ -283,3 +283,49 @@ fails_to_start() {
 	contains "shop: a new service" "$output"
 	stop_proxy
 }
+
+@test "list and status of a service that is paused: colours on a terminal alone" {
+	service web
+	start_proxy
+	: >"$S/web/pause"
+	kp wait web --paused
+	contains $'\e[33mpaused' "$(script -qec "'$KAMAL_PROXY' list" /dev/null)"
+	lacks $'\e' "$(kp list)"
+	lacks $'\e' "$(NO_COLOR=1 script -qec "'$KAMAL_PROXY' list" /dev/null)"
+	in_background held get a.org /
+	eventually field_is web held 1
+	grep -qE '^held +1 request waiting until the pause ends$' <<<"$(kp status web)"
+	grep -qE "^pause +since 2.*Z, inode $(stat -c %i "$S/web/pause")\$" <<<"$(kp status web)"
+	kp status web --json | jq -e '.state == "paused" and .held == 1 and .pause.inode > 0'
+	rm "$S/web/pause"
+	await held
+	kp wait web --seen
+	kp wait web --running
+	same - "$(field web pause)"
+	stop_proxy
+}
+
+@test "wait --paused: only while there is a pause, and for one thing at a time" {
+	service web
+	start_proxy
+	run kp wait web --paused --timeout 200ms
+	[ "$status" -eq 1 ]
+	contains "there is no pause" "$output"
+	run kp wait web --paused --seen
+	[ "$status" -eq 2 ]
+	kp wait web --seen
+	stop_proxy
+}
+
+@test "a hook hears whether the proxy runs; what follows -- is its own" {
+	mkdir -p to/bin to/hooks
+	cp "$KAMAL_PROXY" to/bin/kamal-proxy
+	# shellcheck disable=SC2016 # the script's own variables
+	printf '#!/bin/sh\necho "$KAMAL_PROXY_RUNNING $*"\n' >to/hooks/say
+	chmod +x to/hooks/say
+	same "no web -- x --runtime-dir y -c z" \
+		"$(to/bin/kamal-proxy say web --services-dir "$S" -- x --runtime-dir y -c z)"
+	start_proxy
+	same "yes web" "$(to/bin/kamal-proxy say web)"
+	stop_proxy
+}
