@@ -16,9 +16,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TICK_NS 20000000U
-
-struct load load = {.host = "localhost", .path = "/", .connections = 16, .weights = {1}};
+struct load load = {
+	.host = "localhost", .path = "/", .field = "", .connections = 16, .weights = {1}};
 
 uint64_t now_ns(void)
 {
@@ -34,7 +33,11 @@ static int usage(void)
 	      "  [-c CONNECTIONS] [-t SECONDS] [-n REQUESTS] [--until-file PATH]\n"
 	      "  [--mix get[:WEIGHT],post,oneshot,post-oneshot] [--ok 200,503] [--marks FILE]\n"
 	      "  [--think MS: between a client's requests; the first ones are spread over it]\n"
-	      "  [--json]\n"
+	      "  [--rate REQUESTS a second, of all clients together; what comes late is timed "
+	      "from\n"
+	      "  the moment it should have begun] [--numbered: 1, 2, … at the end of a GET's "
+	      "path]\n"
+	      "  [--field 'NAME: VALUE'] [--json] [--detail: statuses and a histogram as well]\n"
 	      "       load --talk [--hold] --url … < BYTES   sends them, prints what comes back\n"
 	      "       load --swap SERVICE_DIR -n TIMES --url …       how long a handoff takes\n"
 	      "       load --now                             prints the clock that marks use\n",
@@ -124,7 +127,8 @@ static int run(void)
 {
 	struct client *clients = calloc(load.connections, sizeof(*clients));
 	struct epoll_event evs[256];
-	uint64_t now = now_ns(), ticked = 0;
+	uint64_t now = now_ns(), ticked = 0, tick = load.period != 0 ? 1000000U : 20000000U;
+	uint64_t spread = load.period != 0 ? load.period : load.think;
 	int n;
 
 	if (clients == NULL)
@@ -134,16 +138,16 @@ static int run(void)
 		clients[i].fd = -1;
 		clients[i].index = i;
 		clients[i].seed = i + 1;
-		clients[i].wake = now + load.think / load.connections * i;
+		clients[i].wake = now + spread * i / load.connections;
 	}
 	while (!finished(now)) {
-		n = epoll_wait(load.epfd, evs, 256, (int)(TICK_NS / 1000000));
+		n = epoll_wait(load.epfd, evs, 256, (int)(tick / 1000000));
 		now = now_ns();
 		for (int i = 0; i < n; i++) {
 			client_event(evs[i].data.ptr, evs[i].events);
 			client_tick(evs[i].data.ptr, now);
 		}
-		if (now - ticked < TICK_NS && n > 0)
+		if (now - ticked < tick && n > 0)
 			continue;
 		ticked = now;
 		for (unsigned i = 0; i < load.connections; i++)
@@ -164,6 +168,10 @@ enum {
 	OPT_JSON,
 	OPT_OK,
 	OPT_THINK,
+	OPT_RATE,
+	OPT_NUMBERED,
+	OPT_FIELD,
+	OPT_DETAIL,
 	OPT_NOW,
 	OPT_TALK,
 	OPT_HOLD,
@@ -180,6 +188,10 @@ static const struct option options[] = {
 	{"json", no_argument, NULL, OPT_JSON},
 	{"ok", required_argument, NULL, OPT_OK},
 	{"think", required_argument, NULL, OPT_THINK},
+	{"rate", required_argument, NULL, OPT_RATE},
+	{"numbered", no_argument, NULL, OPT_NUMBERED},
+	{"field", required_argument, NULL, OPT_FIELD},
+	{"detail", no_argument, NULL, OPT_DETAIL},
 	{"now", no_argument, NULL, OPT_NOW},
 	{"talk", no_argument, NULL, OPT_TALK},
 	{"hold", no_argument, NULL, OPT_HOLD},
@@ -200,6 +212,10 @@ static bool option_take(int opt, char *arg)
 	case OPT_MARKS: load.marks = arg; return true;
 	case OPT_JSON: load.json = true; return true;
 	case OPT_THINK: load.think = (uint64_t)atoll(arg) * 1000000U; return true;
+	case OPT_RATE: load.rate = atof(arg); return load.rate > 0;
+	case OPT_NUMBERED: load.numbered = true; return true;
+	case OPT_FIELD: load.field = arg; return true;
+	case OPT_DETAIL: load.detail = true; return true;
 	case 'c': load.connections = (unsigned)atoi(arg); return load.connections > 0;
 	case 'n': load.limit = (unsigned)atoi(arg); return load.limit > 0;
 	case 't': load.deadline = now_ns() + (uint64_t)(atof(arg) * 1e9); return true;
@@ -235,5 +251,7 @@ int main(int argc, char **argv)
 		return load.limit > 0 ? swap(swap_dir, load.limit) : usage();
 	if (load.deadline == 0 && load.limit == 0 && load.until_file == NULL)
 		return usage();
+	if (load.rate > 0)
+		load.period = (uint64_t)(load.connections / load.rate * 1e9);
 	return run();
 }

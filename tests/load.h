@@ -1,8 +1,8 @@
 /*
  * The loader's own rooms: load.c reads the arguments and loops, load_conn.c is
- * one client connection, load_report.c keeps what came of each request and
- * sums it up, load_talk.c is a client for bytes written by hand,
- * load_swap.c measures handoffs.
+ * one client connection, load_answer.c what comes back on it, load_report.c
+ * keeps what came of each request and sums it up, load_talk.c is a client for
+ * bytes written by hand, load_swap.c measures handoffs.
  * Times are CLOCK_MONOTONIC nanoseconds.
  */
 #ifndef TESTS_LOAD_H
@@ -31,7 +31,7 @@ struct client {
 	int status;
 	unsigned version;
 	long long left;
-	uint64_t begun, wake;
+	uint64_t begun, wake, due; /* due: when it should have begun; 0: there is no rate */
 	size_t out_len, out_off, in_len, body_len;
 	char echo[64], body[256], out[2048], in[IN_CAP];
 };
@@ -39,12 +39,13 @@ struct client {
 struct load {
 	struct sockaddr_storage addr;
 	socklen_t addr_len;
-	const char *host, *path, *until_file, *marks;
+	const char *host, *path, *field, *until_file, *marks;
 	int epfd, ok[16], ok_count;
 	unsigned weights[KIND_COUNT];
 	unsigned connections, started, limit, busy;
-	uint64_t deadline, think;
-	bool stopping, json;
+	uint64_t deadline, think, period;
+	double rate;
+	bool stopping, json, numbered, detail;
 };
 extern struct load load;
 
@@ -54,11 +55,18 @@ uint64_t now_ns(void);
 void client_start(struct client *c);
 void client_event(struct client *c, uint32_t events);
 void client_tick(struct client *c, uint64_t now);
+void client_close(struct client *c);
+void client_rest(struct client *c);
+__attribute__((format(printf, 2, 3))) void client_fail(struct client *c, const char *fmt, ...);
+
+/* load_answer.c; read: true while there may be more in what has come in */
+bool answer_read(struct client *c);
+void answer_done(struct client *c);
 
 /* load_report.c; version 0: the answer named none */
-void report_ok(uint64_t begun, uint64_t ended, unsigned version);
-__attribute__((format(printf, 3, 4))) void report_failed(const struct client *c, uint64_t begun,
-							 const char *fmt, ...);
+void report_ok(const struct client *c, uint64_t ended);
+__attribute__((format(printf, 2, 3))) void report_failed(const struct client *c, const char *fmt,
+							 ...);
 int report_print(void);
 
 /* load_talk.c: standard input to the address, its answer to standard output */

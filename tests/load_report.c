@@ -30,20 +30,25 @@ static char shown[SHOWN][256];
 static struct mark marks[MARKS];
 static size_t mark_count;
 
-void report_ok(uint64_t begun, uint64_t ended, unsigned version)
+static unsigned statuses[1000];
+
+void report_ok(const struct client *c, uint64_t ended)
 {
+	uint64_t from = c->due != 0 ? c->due : c->begun;
+
 	if (count == cap) {
 		cap = cap == 0 ? 65536 : cap * 2;
 		answers = realloc(answers, cap * sizeof(*answers));
 		if (answers == NULL)
 			abort();
 	}
-	answers[count].begun = begun;
-	answers[count].us = (uint32_t)((ended - begun) / 1000);
-	answers[count++].version = version;
+	answers[count].begun = c->begun;
+	answers[count].us = ended > from ? (uint32_t)((ended - from) / 1000) : 0;
+	answers[count++].version = c->version;
+	statuses[c->status]++;
 }
 
-void report_failed(const struct client *c, uint64_t begun, const char *fmt, ...)
+void report_failed(const struct client *c, const char *fmt, ...)
 {
 	static const char *const kinds[KIND_COUNT] = {"GET", "POST", "GET close", "POST close"};
 	char why[128];
@@ -55,10 +60,10 @@ void report_failed(const struct client *c, uint64_t begun, const char *fmt, ...)
 	if (failed < SHOWN)
 		snprintf(shown[failed], sizeof(shown[failed]),
 			 "failed: %s on client %u, request %u of it, begun %llu, after %llu us: %s",
-			 kinds[c->kind], c->index, c->serial, (unsigned long long)begun,
-			 (unsigned long long)((now_ns() - begun) / 1000), why);
+			 kinds[c->kind], c->index, c->serial, (unsigned long long)c->begun,
+			 (unsigned long long)((now_ns() - c->begun) / 1000), why);
 	failed++;
-	if (c != NULL && c->phase == PHASE_BODY && (c->kind == KIND_GET || c->kind == KIND_ONESHOT))
+	if (c->phase == PHASE_BODY && (c->kind == KIND_GET || c->kind == KIND_ONESHOT))
 		cut++;
 	per_kind[c->kind]++;
 }
@@ -120,6 +125,33 @@ static unsigned percentile(unsigned part)
 	return count == 0 ? 0 : answers[(count - 1) * part / 100].us;
 }
 
+/* How many answers took how long, in steps of 1, 2, 5, 10, … ms, each with a bar. */
+static void histogram_print(void)
+{
+	static const char bar[] = "##################################################";
+	static const unsigned steps[] = {1, 2, 5};
+	unsigned limit, power = 1;
+	size_t from = 0, to;
+
+	for (unsigned i = 0; from < count; i++, from = to) {
+		if (i > 0 && i % 3 == 0)
+			power *= 10;
+		limit = steps[i % 3] * power;
+		for (to = from; to < count && answers[to].us <= limit * 1000; to++)
+			;
+		printf("<= %6u ms %8zu %.*s\n", limit, to - from,
+		       (int)(((to - from) * 50 + count - 1) / count), bar);
+	}
+}
+
+static void detail_print(void)
+{
+	for (int i = 0; i < 1000; i++)
+		if (statuses[i] > 0)
+			printf("status %d: %u\n", i, statuses[i]);
+	histogram_print();
+}
+
 int report_print(void)
 {
 	unsigned stale;
@@ -130,6 +162,8 @@ int report_print(void)
 		qsort(answers, count, sizeof(*answers), by_time);
 	for (unsigned i = 0; i < failed && i < SHOWN; i++)
 		puts(shown[i]);
+	if (load.detail)
+		detail_print();
 	printf(load.json ? "{\"requests\":%zu,\"ok\":%zu,\"failed\":%u,\"failed_get\":%u,"
 			   "\"failed_post\":%u,\"cut_get\":%u,\"stale\":%u,\"p50_us\":%u,\"p99_"
 			   "us\":%u,"

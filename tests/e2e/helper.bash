@@ -202,6 +202,45 @@ ini() {
 	mv "$S/$name/.service.ini" "$S/$name/service.ini"
 }
 
+# put SERVICE NAME [TEXT]: another of its files, by rename too.
+put() {
+	printf '%s' "${3:-}" >"$S/$1/.put"
+	mv "$S/$1/.put" "$S/$1/$2"
+}
+
+# pause SERVICE [TEXT]: returns when every worker holds and nothing is in flight at the app.
+pause() {
+	put "$1" pause "${2:-}"
+	kp wait "$1" --paused --timeout 20s
+}
+
+# resume SERVICE: returns when every worker has seen that pause and stop are gone.
+resume() {
+	rm -f "$S/$1/pause" "$S/$1/stop"
+	kp wait "$1" --seen --timeout 20s
+}
+
+# held SERVICE COUNT: until so many wait.
+held() {
+	eventually field_is "$1" held "$2"
+}
+
+# leasable SERVICE: its directory is the proxy's account's to write, as a leased window needs.
+leasable() {
+	[ "$(id -u)" -ne 0 ] || chown nobody "$S/$1"
+}
+
+# writer NAME FIFO: one process that holds it open for writing; NAME.out is not empty from then on.
+writer() {
+	in_background "$1" open_for_writing "$2"
+}
+
+open_for_writing() {
+	exec 9>"$1"
+	echo open
+	exec sleep 600
+}
+
 kp() {
 	"$KAMAL_PROXY" "$@"
 }
