@@ -91,6 +91,7 @@ struct board_master {
 	/* Region index + 1 of the worker that accepts for a slot. */
 	_Atomic uint32_t owner[BOARD_SLOTS];
 	_Atomic uint32_t generation; /* of workers */
+	uint32_t crew; /* all workers that use this memory: a number that no other has */
 };
 struct board_master *board_master(struct board *b);
 

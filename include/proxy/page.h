@@ -15,5 +15,7 @@ size_t page_room(struct str message, struct str own);
 struct str page_message(int status);
 /* That of a service which was stopped. */
 struct str page_maintenance(void);
+/* Of a request that a pause has held for as long as it may. */
+struct str page_held(void);
 
 #endif

@@ -1,10 +1,12 @@
-/* lock: who runs. The master holds an OFD write lock on <runtime_dir>/lock for as long as it
- * lives; its descriptor is in no other process. The file holds its pid, and nothing once it has
- * ended in order. */
+/* lock: who runs. The master holds an OFD write lock on the first byte of <runtime_dir>/lock for as
+ * long as it lives; its descriptor is in no other process. The file holds its pid, and nothing once
+ * it has ended in order. Its workers hold a read lock each on a byte further on that is their
+ * crew's: a later master learns from it whether workers of a dead one still serve. */
 #ifndef KP_RUN_LOCK_H
 #define KP_RUN_LOCK_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 struct lock {
 	int fd;
@@ -23,5 +25,11 @@ void lock_leave(const struct lock *l);
 
 /* Does a running proxy hold it? */
 bool lock_is_held(const char *runtime_dir);
+
+/* A worker of the crew is there, until it ends. Workers that cannot say so (errno in the log) are not
+   waited for by a master that did not start them. */
+void lock_join(const char *runtime_dir, uint32_t crew);
+/* Is there a worker of another crew? lock_fd: the master's. */
+bool lock_has_strangers(int lock_fd, uint32_t crew);
 
 #endif

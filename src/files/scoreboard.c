@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -84,6 +85,8 @@ struct board *board_new(void)
 		errno = saved;
 		return NULL;
 	}
+	if (getrandom(&b->shared->master.crew, sizeof(b->shared->master.crew), 0) < 0)
+		b->shared->master.crew = (uint32_t)getpid();
 	b->shared->layout = layout_stamp();
 	b->shared->magic = BOARD_MAGIC;
 	return b;

@@ -81,6 +81,13 @@ static bool can_lease(struct snapshot *s, int dir, const struct site *site, cons
 	return true;
 }
 
+static bool is_in_force(const struct site *site, int which, const struct stat *st)
+{
+	const struct file_id *id = which == HOLD_PAUSE ? &site->pause : &site->stop;
+	bool leased = which == HOLD_PAUSE ? site->pause_leased : site->stop_leased;
+	return leased && id->ino == st->st_ino && id->dev == st->st_dev;
+}
+
 /* Whoever writes into a FIFO moves its ctime: from then on its birth tells which one it is. */
 static struct file_id fifo_id(int dir, const char *name, const struct stat *st)
 {
@@ -262,10 +269,12 @@ void hold_look(struct snapshot *s, int dir, const struct site *site, struct hold
 				name, file_kind(st.st_mode));
 		s->hold_refused = true;
 	} else {
-		/* What decides gives no event: the directory's mode, its file system's. */
+		/* What decides gives no event: the directory's mode, its file system's. It decides once: a
+		   window that has begun is not broken off because its end has become difficult. */
 		s->unsettled = true;
 		hold_forget(h);
-		s->leased[which] = holds->unchecked || can_lease(s, dir, site, name, &st);
+		s->leased[which] = holds->unchecked || is_in_force(site, which, &st) ||
+				   can_lease(s, dir, site, name, &st);
 		if (s->leased[which])
 			s->holds[which] = fifo_id(dir, name, &st);
 		else

@@ -47,9 +47,17 @@ static bool is_maintenance(const struct exchange *x, int status)
 	return status == 503 && x->service != NULL && service_door(x->service) == DOOR_STOPPED;
 }
 
+/* Of what was sent to the app it is the app that is late. */
+static bool is_held_too_long(const struct exchange *x)
+{
+	return x->service != NULL && service_door(x->service) == DOOR_PAUSED && x->target.n == 0;
+}
+
 static struct str message_of(const struct exchange *x, int status)
 {
 	struct str said = {0};
+	if (status == 504 && is_held_too_long(x))
+		return page_held();
 	if (!is_maintenance(x, status))
 		return page_message(status);
 	said = service_stop_message(x->service);

@@ -30,6 +30,12 @@ struct str page_maintenance(void)
 	return STR("The site is down for maintenance. Please try again soon.");
 }
 
+struct str page_held(void)
+{
+	return STR("The site is being updated, which takes longer than expected. Please try "
+		   "again soon.");
+}
+
 static size_t skip_blanks(struct str s, size_t at)
 {
 	while (at < s.n && s.p[at] == ' ')

@@ -20,6 +20,8 @@
 
 #define FLOOD 65536 /* bytes that are read, and ignored, in one turn */
 #define RETRY 1.0   /* seconds: a FIFO that cannot be opened, or removed, is tried again */
+#define REST 0.02   /* seconds between turns for a writer that floods */
+#define GRACE 1.0   /* seconds for a FIFO from before our start: its writer would be there by now */
 
 enum window_kind { WINDOW_PAUSE, WINDOW_STOP, WINDOWS };
 static const char *const kind_name[WINDOWS] = {"pause", "stop"};
@@ -42,6 +44,8 @@ struct window {
 	int64_t ctime_ns;
 	int fd;
 	int64_t since_ms; /* monotonic: of the open */
+	bool old;         /* the FIFO is from before our start */
+	bool flooded;     /* somebody has written into it */
 	ev_io io;
 	ev_timer timer; /* OPEN: somebody must have come; else: the next try */
 };
@@ -56,18 +60,19 @@ struct leases {
 	const struct registry *registry;
 	struct map pairs; /* service → struct pair, while it has a window */
 	struct list all;
+	int64_t started_ms; /* Unix time */
 };
 
-static int64_t monotonic_ms(void)
+static int64_t now_ms(clockid_t clock)
 {
 	struct timespec ts;
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(clock, &ts);
 	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
 }
 
 static double window_age(const struct window *w)
 {
-	return (double)(monotonic_ms() - w->since_ms) / 1000.0;
+	return (double)(now_ms(CLOCK_MONOTONIC) - w->since_ms) / 1000.0;
 }
 
 static void window_timer(struct window *w, double seconds)
@@ -122,16 +127,26 @@ static void window_end(struct window *w)
 	window_timer(w, RETRY);
 }
 
+static void log_over(const struct window *w)
+{
+	log_info("%s: %s window of %.1f s ended: its last writer is gone", w->service,
+		 kind_name[w->kind], window_age(w));
+}
+
 static void on_readable(struct ev_loop *loop, ev_io *io, int revents)
 {
 	static char ignored[FLOOD];
 	struct window *w = container_of(io, struct window, io);
-	(void)loop;
 	(void)revents;
-	if (read(w->fd, ignored, sizeof(ignored)) != 0)
+	ssize_t n = read(w->fd, ignored, sizeof(ignored));
+	if (n > 0) { /* nobody has to take all of a flood at once */
+		w->flooded = true;
+		ev_io_stop(loop, io);
+		window_timer(w, REST);
+	}
+	if (n != 0)
 		return;
-	log_info("%s: %s window of %.1f s ended: its last writer is gone", w->service,
-		 kind_name[w->kind], window_age(w));
+	log_over(w);
 	window_end(w);
 }
 
@@ -174,15 +189,17 @@ static int open_fifo(const struct window *w)
 	return fd;
 }
 
-static double lease_timeout(const struct leases *l, const char *service)
+/* Seconds that somebody has to open it; 0: for ever. */
+static double lease_timeout(const struct window *w)
 {
-	const struct service *s = registry_find(l->registry, service);
-	return s == NULL ? 0. : (double)service_settings(s)->lease_timeout / 1000.0;
+	const struct service *s = registry_find(w->leases->registry, w->service);
+	double timeout = s == NULL ? 0. : (double)service_settings(s)->lease_timeout / 1000.0;
+	return w->old && timeout > GRACE ? GRACE : timeout;
 }
 
 static void window_watch(struct window *w)
 {
-	double timeout = lease_timeout(w->leases, w->service);
+	double timeout = lease_timeout(w);
 	w->state = WINDOW_OPEN;
 	ev_io_set(&w->io, w->fd, EV_READ);
 	ev_io_start(w->leases->loop, &w->io);
@@ -194,7 +211,7 @@ static void window_open(struct window *w)
 {
 	w->fd = open_fifo(w);
 	if (w->fd >= 0) {
-		w->since_ms = monotonic_ms();
+		w->since_ms = now_ms(CLOCK_MONOTONIC);
 		log_info("%s: %s window opened: requests are held, nothing is in flight",
 			 w->service, kind_name[w->kind]);
 		window_watch(w);
@@ -221,7 +238,6 @@ static bool has_writer(const struct window *w)
 static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents)
 {
 	struct window *w = container_of(timer, struct window, timer);
-	(void)loop;
 	(void)revents;
 	if (w->state == WINDOW_WANTED) {
 		window_open(w);
@@ -230,9 +246,12 @@ static void on_timer(struct ev_loop *loop, ev_timer *timer, int revents)
 	if (has_writer(w)) {
 		if (w->state == WINDOW_OVER)
 			window_watch(w); /* it came while the FIFO could not be removed */
+		ev_io_start(loop, &w->io);
 		return;
 	}
-	if (w->state == WINDOW_OPEN)
+	if (w->state == WINDOW_OPEN && w->flooded)
+		log_over(w);
+	else if (w->state == WINDOW_OPEN)
 		log_warn("%s: %s removed: nobody opened the FIFO for writing within %.1f s "
 			 "(lease_timeout)",
 			 w->service, kind_name[w->kind], window_age(w));
@@ -298,6 +317,7 @@ static void see_one(struct leases *l, enum window_kind kind, const struct site *
 	w->dev = id.dev;
 	w->ino = id.ino;
 	w->ctime_ns = id.ctime_ns;
+	w->old = id.ctime_ns / 1000000 < l->started_ms;
 	window_open(w);
 }
 
@@ -323,6 +343,7 @@ struct leases *leases_new(struct ev_loop *loop, const struct registry *registry)
 	struct leases *l = mem_new(struct leases);
 	l->loop = loop;
 	l->registry = registry;
+	l->started_ms = now_ms(CLOCK_REALTIME);
 	list_init(&l->all);
 	return l;
 }

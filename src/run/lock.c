@@ -7,8 +7,13 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "base/log.h"
+
+#define CREWS 1 /* the byte of crew 0; what is before it is the master's */
 
 static int lock_open(const char *runtime_dir, int flags)
 {
@@ -33,7 +38,7 @@ static long pid_in(int fd)
 
 enum lock_result lock_take(const char *runtime_dir, struct lock *l, long *holder)
 {
-	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1};
 	*holder = 0;
 	l->fd = lock_open(runtime_dir, O_RDWR | O_CREAT);
 	if (l->fd < 0)
@@ -68,11 +73,34 @@ void lock_leave(const struct lock *l)
 
 bool lock_is_held(const char *runtime_dir)
 {
-	struct flock fl = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+	struct flock fl = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 1};
 	int fd = lock_open(runtime_dir, O_RDONLY);
 	if (fd < 0)
 		return false;
 	bool held = fcntl(fd, F_OFD_GETLK, &fl) == 0 && fl.l_type != F_UNLCK;
 	close(fd);
 	return held;
+}
+
+void lock_join(const char *runtime_dir, uint32_t crew)
+{
+	struct flock fl = {
+		.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = CREWS + crew, .l_len = 1};
+	int fd = lock_open(runtime_dir, O_RDONLY);
+	if (fd < 0 || fcntl(fd, F_OFD_SETLK, &fl) < 0)
+		log_warn("%s/lock: cannot be locked: %s; a master that has to start anew will not "
+			 "wait for this worker's requests",
+			 runtime_dir, strerror(errno));
+}
+
+static bool is_locked(int fd, off_t start, off_t len)
+{
+	struct flock fl = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = start, .l_len = len};
+	return fcntl(fd, F_OFD_GETLK, &fl) == 0 && fl.l_type != F_UNLCK;
+}
+
+bool lock_has_strangers(int lock_fd, uint32_t crew)
+{
+	return (crew != 0 && is_locked(lock_fd, CREWS, crew)) ||
+	       is_locked(lock_fd, CREWS + (off_t)crew + 1, 0);
 }

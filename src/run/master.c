@@ -50,7 +50,8 @@ struct master {
 	ev_timer tick;
 	unsigned ticks;
 	bool stopping;
-	bool wanted; /* a SIGHUP came during an upgrade */
+	bool wanted;  /* a SIGHUP came during an upgrade */
+	bool orphans; /* workers of a dead master still serve, and nobody knows what */
 };
 
 /* ---- the tree: first the registry, then what is published of it ---- */
@@ -106,8 +107,20 @@ static void crew_died(void *user, unsigned region)
 static void crew_changed(void *user)
 {
 	struct master *m = user;
-	publisher_set_blind(m->publisher, crew_has_foreign(&m->crew));
+	publisher_set_blind(m->publisher, m->orphans || crew_has_foreign(&m->crew));
 	publisher_all(m->publisher);
+}
+
+static void look_for_orphans(struct master *m)
+{
+	bool had = m->orphans;
+	m->orphans = lock_has_strangers(m->estate.lock_fd, board_master(m->estate.board)->crew);
+	if (m->orphans && !had)
+		log_warn("workers of a master that was killed still serve; nothing counts as "
+			 "drained "
+			 "or paused until they have ended");
+	if (m->orphans != had)
+		crew_changed(m);
 }
 
 static void request_upgrade(struct master *m)
@@ -222,6 +235,8 @@ static void tick(struct ev_loop *loop, ev_timer *w, int revents)
 	(void)loop;
 	(void)revents;
 	publisher_tick(m->publisher);
+	if (m->orphans)
+		look_for_orphans(m);
 	if (++m->ticks % TICKS_A_SECOND != 0)
 		return;
 	crew_tick(&m->crew);
@@ -304,6 +319,7 @@ static void run(struct master *m, bool restored)
 	upgrade_init(&m->upgrade, m->loop, m->settings, &m->estate, checked, m);
 	say_started(m, restored);
 	check_successor();
+	look_for_orphans(m);
 	start_watchers(m);
 	crew_reap(&m->crew, child_ended); /* who died while nobody listened */
 	if (restored)

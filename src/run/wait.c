@@ -174,8 +174,11 @@ bool wait_is_met(const struct wait_goal *goal, const struct site *site, const st
 	if (goal->what == WAIT_PAUSED)
 		return is_paused(site, status, missing, size);
 	if (goal->what == WAIT_RUNNING && status->state != SERVICE_RUNNING) {
-		snprintf(missing, size, "the state is %s: %s", service_state_name(status->state),
-			 status->error);
+		bool held = status->state == SERVICE_PAUSED || status->state == SERVICE_STOPPED;
+		bool wrong = strcmp(status->error, "-") != 0;
+		snprintf(missing, size, "the state is %s%s%s%s", service_state_name(status->state),
+			 wrong ? ": " : "", wrong ? status->error : "",
+			 held ? "; to go on: kamal-proxy resume" : "");
 		return false;
 	}
 	return somebody_listens(site, status, missing, size) &&

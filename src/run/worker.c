@@ -382,6 +382,7 @@ int worker_run(const struct worker_args *args)
 	w.line = board_worker(board_region(args->board, args->region));
 	w.line->heartbeat = monotonic_ms();
 
+	lock_join(args->settings->proxy.runtime_dir, board_master(args->board)->crew);
 	init_proxy(&w);
 	init_services(&w);
 	make_doors(&w);

@@ -68,6 +68,9 @@ static void on_cut(struct ev_loop *loop, ev_timer *t, int revents)
 		peer_cut(peer_of(node), age);
 	list_for_each_safe (node, &s->home.replaced)
 		peer_cut(peer_of(node), age);
+	/* A migration must not wait for those that nobody takes. */
+	if (service_clock() - s->closed_at >= age)
+		service_end_released(s);
 	arm_cut(s, AGAIN_MS + limit / 4);
 	service_drop(s);
 }

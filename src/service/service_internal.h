@@ -67,6 +67,8 @@ uint64_t service_clock(void);
 void service_arm(struct service *s);
 /* Sets the timer for the first whose time will be over. */
 void service_arm_limit(struct service *s);
+/* What was released and still waits is answered: its time is over. */
+void service_end_released(struct service *s);
 /* Lets go who may go now, or answers them; what is too much for one turn of the loop goes in the
    next ones. */
 void service_release(struct service *s);

@@ -152,6 +152,14 @@ static void on_limit(struct ev_loop *loop, ev_timer *t, int revents)
 	service_drop(s);
 }
 
+void service_end_released(struct service *s)
+{
+	struct waiter *w;
+
+	while ((w = gate_first(&s->gate, true)) != NULL)
+		gate_end(w, WAIT_NO_SOCKET);
+}
+
 bool service_give_up(struct service *s)
 {
 	bool any = gate_has_queue(&s->gate);

@@ -665,3 +665,67 @@ nobodys_lease() {
 	same 200 "$(code a.org /)"
 	stop_proxy
 }
+
+@test "after the master was killed: no window before the workers that it left behind have finished" {
+	service web
+	start_proxy
+	ready web
+	in_background slow get a.org '/slow?ms=2500'
+	reached web /slow 1
+	kill -KILL "$PROXY"
+	wait "$PROXY" || :
+	proxy_args
+	background proxy "$KAMAL_PROXY" "${ARGS[@]}"
+	PROXY=$!
+	eventually kp status web
+	fifo web
+	writer hook "$S/web/pause"
+	run kp wait web --paused --timeout 500ms
+	[ "$status" -eq 1 ]
+	[ ! -s hook.out ]
+	opened hook
+	grep -q ' end 200' web.log
+	await slow
+	kp wait web --paused
+	kill -KILL "${JOB[hook]}"
+	kp wait web --running
+	stop_proxy
+}
+
+@test "a window that has begun is not broken off by a change of modes" {
+	need_root
+	service web
+	start_proxy
+	ready web
+	fifo web
+	writer hook "$S/web/pause"
+	opened hook
+	chown root "$S/web"
+	chmod 0 "$S/web/pause"
+	in_background held get a.org /
+	held web 1
+	same 0 "$(begun web /)"
+	same paused "$(field web state)"
+	kill -KILL "${JOB[hook]}"
+	eventually grep -q "cannot remove" proxy.err
+	rm "$S/web/pause"
+	await held
+	stop_proxy
+}
+
+@test "a writer that died while no master ran does not keep the site paused for lease_timeout" {
+	service web
+	start_proxy --workers 1
+	ready web
+	fifo web
+	writer hook "$S/web/pause"
+	opened hook
+	kill -KILL "$PROXY"
+	wait "$PROXY" || :
+	kill -KILL "${JOB[hook]}"
+	proxy_args
+	background proxy "$KAMAL_PROXY" "${ARGS[@]}"
+	PROXY=$!
+	WITHIN=6 eventually gone "$S/web/pause"
+	stop_proxy
+}

@@ -606,3 +606,19 @@ many() {
 	end_load
 	stop_proxy
 }
+
+@test "what was released and finds no socket does not keep the next pause from beginning" {
+	mkdir "$S/web"
+	ini web 'socket_timeout = 60s' 'max_pause = 3s'
+	start_proxy
+	kp wait web --seen
+	pause web
+	in_background lost code a.org /
+	held web 1
+	resume web
+	put web pause ""
+	kp wait web --paused --timeout 5s
+	await lost
+	same 503 "$(cat lost.out)"
+	stop_proxy
+}
