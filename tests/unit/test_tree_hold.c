@@ -303,6 +303,17 @@ static void test_rights(void **state)
 	assert_false(blog->refused);
 	as_root();
 	assert_int_equal(chmod(at(&tmp, "s/blog"), 01777), 0);
+	assert_int_equal(chmod(at(&tmp, "s/blog/pause"), 0600), 0);
+	as_nobody();
+	tree_look(tree, blog);
+	run_for(0.1);
+	assert_true(blog->pause_leased); /* what has begun goes on */
+	assert_false(blog->refused);
+	forget();
+	as_root();
+	assert_int_equal(unlink(at(&tmp, "s/blog/pause")), 0);
+	run_until(TREE_STATE, 1);
+	assert_int_equal(mkfifo(at(&tmp, "s/blog/pause"), 0644), 0);
 	forget();
 	as_nobody();
 	run_until(TREE_STATE | TREE_ERROR, 1);
