@@ -6,6 +6,25 @@
 . "${0%/*}/lib.sh"
 into='' targets='' force=''
 
+# shown TARGET: by the name that whoever called us knows; rollback has put it aside.
+shown() {
+	case $1 in
+	"$into"/.rollback/*) echo "$into/${1##*/}" ;;
+	*) echo "$1" ;;
+	esac
+}
+
+# why_not SOCKET CODE
+why_not() {
+	if [ ! -e "$1" ]; then
+		echo "there is no socket $(shown "$1")"
+	elif is_dead "$1"; then
+		echo "nobody listens on $(shown "$1")"
+	else
+		echo "$(shown "$1") did not answer GET $path with 200 (last: $2)"
+	fi
+}
+
 # warm_up SOCKET…: until each has answered the health check with exactly 200.
 warm_up() {
 	limit=$(option_ms deploy_timeout)
@@ -15,8 +34,8 @@ warm_up() {
 		[ -e "$socket" ] || say "$service: $socket is not there yet; waiting for it" >&2
 		until code=$(ask "$socket" "$path") && [ "$code" = 200 ]; do
 			[ "$limit" -eq 0 ] || [ "$(now_ms)" -lt "$end" ] ||
-				fail 1 "$service: $socket did not answer GET $path with 200 \
-within $limit ms (last: $code); nothing was changed"
+				fail 1 "$service: $(why_not "$socket" "$code"), not within $limit ms; \
+nothing was changed"
 			sleep 0.1
 		done
 	done
@@ -68,7 +87,7 @@ stage_all() {
 		fi
 		stage "$target" "$name"
 		[ -n "$force" ] || proxy_may_write "$staged" ||
-			fail 1 "$service: the proxy may not connect to $target: chmod 0666 it, \
+			fail 1 "$service: the proxy may not connect to $(shown "$target"): chmod 0666 it, \
 and let the proxy enter its directory; nothing was changed"
 		stages=$stages$name/$staged$nl
 	done
@@ -118,15 +137,43 @@ forget_own_names() {
 	done
 }
 
-# before … after TIMEOUT: waits for the drain and says in one line how the handoff went.
 before() {
 	since=$(now_ms)
 	requests=$(field requests) errors=$(field errors) cut_off=$(field cut_off)
 }
 
+# after TIMEOUT: waits for the drain and says how the handoff went. It has happened: a drain that takes
+# longer, or a proxy that died meanwhile, is a warning. False: as things are nobody is served.
 after() {
-	"$KAMAL_PROXY" wait "$service" --drained --timeout "$1" 8<&- ||
-		fail 1 "$service: the new sockets are in place in $into, but see above"
+	undone=''
+	said=$("$KAMAL_PROXY" wait "$service" --drained --timeout "$1" 2>&1 8<&-) || undone=yes
+	said=${said#kamal-proxy: }
+	state=$(field state)
+	[ "$state" != no-socket ] || [ -n "$undone" ] || state=running
+	case $state in
+	conflict | invalid | no-socket)
+		warn "the sockets are in place ($(live)), but the state is $state: $(field error)"
+		return 1
+		;;
+	esac
+	say_counts
+	if [ -n "$undone" ]; then
+		warn "$(live) is in place, but ${said#"$service: "}; \
+keep the old app until: kamal-proxy wait $service --drained"
+	else
+		say_live
+	fi
+	case $state in
+	paused) say "$service: it is paused: requests are held. To go on: kamal-proxy resume $service" ;;
+	stopped) say "$service: it is stopped: users get 503. To go on: kamal-proxy resume $service" ;;
+	esac
+}
+
+warn() {
+	printf 'kamal-proxy: %s: %s\n' "$service" "$1" >&2
+}
+
+say_counts() {
 	took=$(($(now_ms) - since))
 	cut=$(($(field cut_off) - ${cut_off:-0}))
 	[ "$cut" -ne 0 ] && cut=", $cut cut off" || cut=
@@ -134,12 +181,31 @@ after() {
 	failed=$(($(field errors) - ${errors:-0}))
 	printf '%s: generation %s, %d requests served during the handoff, %d failed%s, ' \
 		"$service" "$(field generation)" "$served" "$failed" "$cut"
-	printf 'drained in %d.%02d s\n' $((took / 1000)) $((took % 1000 / 10))
+	printf '%sdrained in %d.%02d s\n' "${undone:+not }" $((took / 1000)) $((took % 1000 / 10))
 }
 
-# What is left on replaced sockets is cut off after drain_timeout: somewhat longer than that.
-drain_limit() {
-	ms=$(option_ms drain_timeout)
-	[ "$ms" -gt 0 ] || ms=3600000
-	echo "$((ms + 10000))ms"
+# live: which target has which name now.
+live() {
+	n=0 list='' prefix=''
+	[ "$into" = "$dir" ] || prefix=rollout/
+	for target in $targets; do
+		n=$((n + 1))
+		name=$(name_of "$target" $n)
+		case $target in
+		"$into"/.rollback/*) list="$list, $name (which was $name.old)" ;;
+		*) list="$list, $prefix$name -> $target" ;;
+		esac
+	done
+	echo "${list#, }"
+}
+
+say_live() {
+	if [ "$into" != "$dir" ]; then
+		say "$service: the canary: $(live); to send it users: kamal-proxy rollout set $service --percent 5"
+	elif [ -n "$(sockets "$into" '[!.]*.sock.old')" ]; then
+		say "$service: live: $(live); the old version may go \
+(back to it, while it runs: kamal-proxy rollback $service)"
+	else
+		say "$service: live: $(live)"
+	fi
 }

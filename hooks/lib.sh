@@ -31,7 +31,9 @@ help_if_asked() {
 find_service() {
 	case ${1-} in
 	'' | -*) fail 2 "$verb: name a service first, as in: kamal-proxy $verb blog" ;;
-	.* | *[!a-z0-9._-]*) fail 2 "$verb: '$1' is no service name" ;;
+	.* | *[!a-z0-9._-]*)
+		fail 2 "$verb: '$1' is no service name: those are of a-z 0-9 . _ - and begin with no dot"
+		;;
 	esac
 	service=$1
 	dir=$KAMAL_PROXY_SERVICES_DIR/$service
@@ -48,7 +50,18 @@ is_running() {
 
 need_proxy() {
 	is_running ||
-		fail 1 "kamal-proxy is not running (nobody holds $KAMAL_PROXY_RUNTIME_DIR/lock)"
+		fail 1 "kamal-proxy is not running (nobody holds $KAMAL_PROXY_RUNTIME_DIR/lock); \
+start it: kamal-proxy run"
+}
+
+# need_write DIRECTORY: said before a tool would say it in words of its own.
+need_write() {
+	[ ! -r "$1" ] || [ ! -w "$1" ] || [ ! -x "$1" ] || return 0
+	me=$(id -un 2>/dev/null) || me="uid $(id -u)"
+	owner=$(stat -c %U "$1")
+	fail 1 "$service: $me may not write to $1 (mode $(stat -c %a "$1"), of $owner); nothing was \
+changed. Do it as $owner, or as root give it to a group of $me: chgrp $(id -gn 2>/dev/null || id -g) \
+$1 && chmod g+rwx $1"
 }
 
 # ms_of DURATION: nothing when it is none.
@@ -108,8 +121,10 @@ lock() {
 }
 
 lock_service() {
+	need_write "$dir"
 	until lock "$dir"; do
 		need_service
+		need_write "$dir"
 	done
 }
 
@@ -117,6 +132,11 @@ lock_service() {
 same() {
 	# shellcheck disable=SC3013 # POSIX has it since 2024, every sh before that
 	[ "$1" -ef "$2" ]
+}
+
+# door_refused NAME: that FIFO is there, but the proxy does not honour it and holds nobody.
+door_refused() {
+	is_running && [ "$(field state) $(field "$1")" = 'invalid -' ]
 }
 
 # A line of the status file, or of what `set --dry-run` printed into $options.
@@ -135,13 +155,25 @@ option_ms() {
 
 # The service's options as they will be with these flags; a wrong one ends the verb.
 read_options() {
-	options=$("$KAMAL_PROXY" set "$service" --dry-run "$@") || exit
+	options=$("$KAMAL_PROXY" set "$service" --dry-run "$@" 2>&1) || {
+		code=$?
+		printf '%s\n' "$options" |
+			sed "s|: set: name one.*|: $verb: one service, as in: ${example-}|" >&2
+		exit "$code"
+	}
 	host=$(option health_check_host)
 	[ -n "$host" ] ||
 		host=$(option hosts | tr -d ' ' | tr ',' '\n' | grep -v '[*]' | head -n 1) || :
 	[ -n "$host" ] || host=$service
 	proto=http
 	[ "$(option tls)" != true ] || proto=https
+}
+
+# What is in flight is cut off after drain_timeout: somewhat longer than that.
+drain_limit() {
+	ms=$(option_ms drain_timeout)
+	[ "$ms" -gt 0 ] || ms=3600000
+	echo "$((ms + 10000))ms"
 }
 
 # sockets DIRECTORY PATTERN: their paths.
@@ -156,3 +188,17 @@ ask() (
 		-o /dev/null -w '%{http_code}' --unix-socket "./${1##*/}" -H "Host: $host" \
 		-H "X-Forwarded-Proto: $proto" "http://localhost$2"
 ) || :
+
+# Does it certainly lead nowhere, or refuse? Connects, says nothing, and leaves. 7: refused; all
+# else, a full backlog for one, may mean that somebody is there.
+is_dead() {
+	if [ ! -e "$1" ]; then
+		[ -L "$1" ] && LC_ALL=C stat -L -- "$1" 2>&1 | grep -q ': No such file'
+		return
+	fi
+	[ -S "$1" ] && [ -w "$1" ] || return
+	refused=0
+	(cd -- "${1%/*}" && exec curl -qs --max-time 0.3 --unix-socket "./${1##*/}" \
+		telnet://localhost </dev/null >/dev/null 8<&-) || refused=$?
+	[ "$refused" -eq 7 ]
+}

@@ -41,7 +41,9 @@ failing() { # CODE PART COMMAND…: fails so, says so, changes nothing
 	same 0 "$status"
 	mark v2
 	end_load
-	[[ $output =~ ^web:\ generation\ 1,\ [0-9]+\ requests\ served\ during\ the\ handoff,\ 0\ failed,\ drained\ in\ [0-9]+\.[0-9][0-9]\ s$ ]]
+	[[ ${lines[0]} =~ ^web:\ generation\ 1,\ [0-9]+\ requests\ served\ during\ the\ handoff,\ 0\ failed,\ drained\ in\ [0-9]+\.[0-9][0-9]\ s$ ]]
+	same "web: live: app.sock -> $T/apps/two.sock; the old version may go \
+(back to it, while it runs: kamal-proxy rollback web)" "${lines[1]}"
 	[ "$S/web/app.sock" -ef "$T/apps/two.sock" ]
 	[ -S "$S/web/app.sock.old" ]
 	[ -S "$T/apps/two.sock" ]
@@ -139,13 +141,16 @@ failing() { # CODE PART COMMAND…: fails so, says so, changes nothing
 	failing 2 nonsense deploy new --target "$T/apps/two.sock" --nonsense 1
 	failing 2 "target" deploy web
 	failing 2 "name a service" deploy
-	failing 2 "no service name" deploy Web --target x
+	failing 2 "a-z 0-9 . _ -" deploy Web --target x
 	failing 2 "not built yet" deploy web --target 127.0.0.1:3000
 	failing 2 "not built yet" deploy web --target "$T/apps/two.sock" --read-target "$T/apps/two.sock"
 	failing 2 "same socket" deploy web --target "$T/apps/two.sock" --target "$T/apps/two.sock"
 	failing 2 "needs a value" deploy web --target
 	failing 2 "no duration" deploy web --target "$T/apps/two.sock" --timeout soon
-	failing 2 "" deploy web other --target "$T/apps/two.sock"
+	failing 2 "deploy: one service, as in: kamal-proxy deploy web --target" \
+		deploy web other --target "$T/apps/two.sock"
+	failing 2 "as a directory does" deploy web --target "$T/apps/two.sock/"
+	failing 2 "--timeout needs a value" rollback web --timeout
 	failing 1 "no socket" deploy web --target "$T/kamal-proxy.ini"
 	failing 1 "no socket" deploy web --target "$T/apps/none.sock" --force
 	kp deploy web --target "$T/apps/two.sock" --target-timeout 7s --host a.org
@@ -165,7 +170,10 @@ failing() { # CODE PART COMMAND…: fails so, says so, changes nothing
 	failing 1 "nothing was changed" deploy web --target "$T/apps/two.sock"
 	ini web 'deploy_timeout = 400ms' 'health_check_path = /up' 'hosts = *.org, a.org'
 	failing 1 "500" deploy web --target "$T/apps/two.sock" --warm /ok --warm '/status?code=500'
-	failing 1 "000" deploy web --target "$T/apps/none.sock"
+	failing 1 "there is no socket $T/apps/none.sock" deploy web --target "$T/apps/none.sock"
+	start_app dead "$T/apps/dead.sock" v0
+	crash_app dead
+	failing 1 "nobody listens on $T/apps/dead.sock" deploy web --target "$T/apps/dead.sock"
 	kp deploy web --target "$T/apps/two.sock" --warm '/status?code=404' --warm /
 	same "version v2" "$(get a.org /)"
 	outside three v3
@@ -318,7 +326,7 @@ failing() { # CODE PART COMMAND…: fails so, says so, changes nothing
 @test "deploy, rollback: a proxy that does not run" {
 	service web v1
 	outside two v2
-	failing 1 "not running" deploy web --target "$T/apps/two.sock"
+	failing 1 "start it: kamal-proxy run" deploy web --target "$T/apps/two.sock"
 	failing 1 "not running" rollback web
 }
 
@@ -330,17 +338,155 @@ failing() { # CODE PART COMMAND…: fails so, says so, changes nothing
 	failing 1 "no older socket" rollback web
 	kp deploy web --target "$T/apps/two.sock"
 	start_load -c 8
-	kp rollback web
+	contains "live: app.sock (which was app.sock.old); the old version may go" "$(kp rollback web)"
 	same "version v1" "$(get a.org /)"
 	kp rollback web
 	same "version v2" "$(get a.org /)"
 	end_load
-	ini web 'deploy_timeout = 300ms'
+	ini web 'deploy_timeout = 300ms' 'health_check_path = /status?code=503'
+	failing 1 "$S/web/app.sock.old did not answer" rollback web
+	ini web 'deploy_timeout = 60s'
 	crash_app web
-	failing 1 "did not answer" rollback web
+	failing 1 "nobody listens on $S/web/app.sock.old): deploy it anew" rollback web
 	failing 1 "no service other" rollback other
 	failing 2 "what is" rollback web other
 	same "version v2" "$(get a.org /)"
+	stop_proxy
+}
+
+# A handoff with a request that the old version keeps.
+slow_handoff() {
+	service web v1
+	outside two v2
+	start_proxy
+	ready web
+	in_background slow get a.org '/slow?ms=4000'
+	reached web /slow 1
+}
+
+@test "deploy, rollback: a drain that takes longer is a warning, for it has happened" {
+	slow_handoff
+	kp deploy web --target "$T/apps/two.sock" --timeout 200ms >out 2>err
+	contains "app.sock -> $T/apps/two.sock is in place, but gave up waiting: 1 request" "$(cat err)"
+	contains "keep the old app until: kamal-proxy wait web --drained" "$(cat err)"
+	contains "not drained in 0." "$(cat out)"
+	lacks "may go" "$(cat out)"
+	same "version v2" "$(get a.org /)"
+	in_background other get a.org '/slow?ms=3000'
+	reached two /slow 1
+	kp rollback web --timeout 200ms 2>err
+	contains "(which was app.sock.old) is in place, but" "$(cat err)"
+	same "app.sock app.sock.old" "$(names "$S/web")"
+	same "version v1" "$(get a.org /)"
+	await slow
+	await other
+	stop_proxy
+}
+
+@test "deploy: a proxy that dies in the drain is a warning; a deploy that is killed there, none" {
+	slow_handoff
+	in_background deploy kp deploy web --target "$T/apps/two.sock"
+	renamed() { [ "$S/web/app.sock" -ef "$T/apps/two.sock" ]; }
+	eventually renamed
+	signal KILL deploy
+	await deploy && fail "it was killed"
+	in_background again kp deploy web --target "$T/apps/two.sock"
+	eventually field_is web draining 1
+	waiting() { pgrep -g "${JOB[again]}" -f -- --drained >/dev/null; }
+	eventually waiting
+	kill -KILL "$PROXY"
+	await again
+	contains "is not running" "$(cat again.err)"
+	contains "keep the old app until" "$(cat again.err)"
+}
+
+@test "deploy: into a service that cannot be served afterwards: 1, with what is wrong" {
+	service web v1
+	service a.org v9
+	outside two v2
+	start_proxy
+	ready web
+	run kp deploy web --target "$T/apps/two.sock" --host a.org
+	same 1 "$status"
+	contains "the sockets are in place (app.sock -> $T/apps/two.sock), but the state is conflict: host a.org" "$output"
+	[ "$S/web/app.sock" -ef "$T/apps/two.sock" ]
+	kp set web --host b.org
+	: >"$S/web/pause"
+	contains "web: it is paused" "$(kp deploy web --target "$T/apps/two.sock")"
+	: >"$S/web/stop"
+	contains "web: it is stopped: users get 503" "$(kp deploy web --target "$T/apps/two.sock")"
+	start_app dead "$T/apps/dead.sock" v0
+	crash_app dead
+	rm "$S/web/pause" "$S/web/stop"
+	run kp deploy web --target "$T/apps/dead.sock" --force --timeout 300ms
+	same 1 "$status"
+	contains "but the state is no-socket" "$output"
+	stop_proxy
+}
+
+@test "remove: nothing is in flight at the app when it returns; given up, the service stays" {
+	service web v1
+	service other v9
+	start_proxy
+	ready web
+	ini web 'hosts = a.org' 'drain_timeout = 20s'
+	kp wait web --seen
+	in_background slow get a.org '/slow?ms=1500'
+	reached web /slow 1
+	failing 1 "not removed, requests go on: 1 in flight" remove web --timeout 200ms
+	in_background remove kp remove web
+	eventually field_is web state stopped
+	same 503 "$(code a.org /)"
+	await remove
+	same "$(begun web '.*')" "$(grep -c ' end ' web.log)"
+	await slow
+	same "web: removed; the app itself is not stopped" "$(cat remove.out)"
+	same other "$(names "$S")"
+	failing 1 "no service web" remove web
+	failing 2 "what is 'web'" remove other web
+	ini other 'nonsense = 1'
+	kp remove other
+	stop_proxy
+}
+
+@test "remove: killed in the middle it is called again; without a proxy it is but a rename" {
+	service web v1
+	start_proxy
+	ready web
+	: >"$S/web/stop"
+	kp remove web
+	mkdir -p "$S/.web.removed/rest"
+	contains "web: removed" "$(kp remove web)"
+	same "" "$(names "$S")"
+	stop_proxy
+	mkdir "$S/web"
+	kp remove web
+	same "" "$(names "$S")"
+}
+
+@test "where we may not write: the directory, the account, what to do" {
+	need_root
+	service web v1
+	outside two v2
+	start_proxy
+	ready web
+	kp deploy web --target "$T/apps/two.sock"
+	: >"$S/web/stop"
+	denied() { # DIRECTORY SERVICE VERB [ARGUMENTS…]
+		local verb
+		read -ra verb <<<"$3"
+		run setpriv --reuid daemon --regid daemon --clear-groups "$KAMAL_PROXY" "${verb[@]}" "$2" "${@:4}"
+		same "$3: 1" "$3: $status"
+		same "kamal-proxy: $2: daemon may not write to $1 (mode 755, of root); nothing was changed. \
+Do it as root, or as root give it to a group of daemon: chgrp daemon $1 && chmod g+rwx $1" "$output"
+	}
+	for verb in pause stop resume rollback prune "rollout stop"; do
+		denied "$S/web" web "$verb"
+	done
+	denied "$S/web" web "rollout set" --percent 1
+	denied "$S/web" web deploy --target "$T/apps/two.sock"
+	denied "$S" new deploy --target "$T/apps/two.sock"
+	denied "$S" web remove
 	stop_proxy
 }
 

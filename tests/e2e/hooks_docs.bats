@@ -22,6 +22,11 @@ MIGRATE
 
 # shown NAME [ARGUMENTS…]: that block of the page, in a group that is ended with what it started.
 shown() {
+	begin_shown "$@"
+	await script
+}
+
+begin_shown() {
 	local name=$1
 	shift
 	awk -v mark="<!-- run: $name -->" '
@@ -30,7 +35,6 @@ shown() {
 		inside' "$ROOT/docs/deploying.md" >"$T/$name.sh"
 	[ -s "$T/$name.sh" ] || fail "no such block: $name"
 	in_background script timeout --foreground 60 sh "$T/$name.sh" "$@"
-	await script
 }
 
 serves() {
@@ -68,6 +72,23 @@ serves() {
 	shown replicas v5 3
 	[[ $(get a.org /) = "version v5-"[123] ]]
 	end_load
+	stop_proxy
+}
+
+@test "deploy: killed in the drain, no version is ended; a long drain is waited for" {
+	stage
+	shown deploy v1
+	in_background slow get a.org '/slow?ms=3000'
+	eventually field_is blog in_flight 1
+	begin_shown deploy v2
+	draining() { pgrep -g "${JOB[script]}" -f -- '--drained --timeout' >/dev/null; }
+	eventually draining
+	kill -TERM $(pgrep -g "${JOB[script]}" -f 'hooks/deploy')
+	await script && fail "it was killed"
+	serves v2
+	await slow
+	contains "version v1" "$(cat slow.out)"
+	same v1 "$(cat "$BLOG/current")"
 	stop_proxy
 }
 

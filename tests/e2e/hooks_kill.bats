@@ -168,6 +168,27 @@ rollback_at_every_step() {
 	stop_proxy
 }
 
+@test "remove, killed at each step: the same again gets through" {
+	local at when
+	stage
+	ln "$T/shims/.shim" "$T/shims/stat"
+	for when in before after; do
+		at=1
+		while kp deploy new --target "$T/apps/b.sock" --host new.org >>"$T/hook.out" &&
+			killed "$at" KILL $when remove new; do
+			# Its last step is to delete what it has renamed: then nothing is left to do.
+			[ ! -d "$S/new" ] && [ ! -d "$S/.new.removed" ] || kp remove new
+			same "version va" "$(get new.org /)"
+			[ ! -e "$S/new" ]
+			clean
+			at=$((at + 1))
+		done
+		[ "$at" -gt 5 ] || fail "only $at steps?"
+	done
+	end_load
+	stop_proxy
+}
+
 no_pause() {
 	[ ! -e "$S/web/pause" ]
 }

@@ -94,7 +94,16 @@ refuses() { # CODE PART COMMAND…
 	refuses 127 "" pause web -- "$T/no-such-command"
 	not_there pause
 	kp pause web --max-pause 9s -- true
-	contains "max_pause" "$(cat "$S/web/service.ini")"
+	contains "max_pause = 9s" "$(cat "$S/web/service.ini")"
+	kp pause web
+	refuses 1 "paused already" pause web --max-pause 8s -- true
+	contains "max_pause = 9s" "$(cat "$S/web/service.ini")"
+	kp resume web
+	kp pause web --max-pause 0 -- true
+	contains "max_pause = 0" "$(cat "$S/web/service.ini")"
+	kp pause web --max-pause 0
+	same 0 "$(cat "$S/web/pause")"
+	kp resume web
 	same "in  put" "$(echo 'in  put' | kp pause web -- cat)"
 	same "--help a  b" "$(kp pause web -- echo --help 'a  b')"
 	stop_proxy
@@ -149,14 +158,48 @@ refuses() { # CODE PART COMMAND…
 	stop_proxy
 }
 
+@test "pause -- COMMAND: a window that ends before the command does is said" {
+	site
+	# shellcheck disable=SC2016 # for the other shell
+	refuses 3 "the window ended before the command did" pause web -- sh -c 'rm "$1"; exit 3' sh "$S/web/pause"
+	# shellcheck disable=SC2016 # for the other shell
+	refuses 0 "requests have reached the app" pause web -- sh -c ': >"$1.x"; mv "$1.x" "$1"' sh "$S/web/pause"
+	same paused "$(field web state)"
+	kp resume web
+	kp pause web -- true 2>err
+	same "" "$(cat err)"
+	stop_proxy
+}
+
+@test "pause, stop, resume: a FIFO that the proxy does not honour is not called a lease" {
+	need_root
+	service web v1
+	start_proxy
+	ready web
+	for door in pause stop; do
+		mkfifo "$S/web/$door"
+		eventually field_is web state invalid
+		refuses 1 "does not honour: " $door web
+		contains "chmod" "$(cat refused.out)"
+		[ "$door" = stop ] || refuses 1 "chgrp" pause web -- true
+		refuses 0 "did not honour: " resume web
+		not_there $door
+		eventually field_is web state running
+	done
+	stop_proxy
+}
+
 @test "pause, without a proxy: says so" {
 	service web v1
-	refuses 1 "not running" pause web
+	refuses 1 "start it: kamal-proxy run" pause web
 	refuses 1 "not running" pause web -- touch "$T/ran"
 	[ ! -e "$T/ran" ]
 	not_there pause
 	refuses 0 "not running" stop web
 	refuses 0 "not running" resume web
+	refuses 0 "not running; it is in force when that is started" rollout set web --percent 5
+	refuses 0 "not running; it is in force when that is started" rollout stop web
+	not_there rollout.ini
 	not_there stop pause
 }
 
@@ -168,6 +211,7 @@ refuses() { # CODE PART COMMAND…
 	contains "Back &lt;soon&gt;." "$(get a.org /)"
 	kp stop web --message=Later
 	contains "Later" "$(get a.org /)"
+	contains "users get 503" "$(kp pause web)"
 	kp resume web
 	same 200 "$(code a.org /)"
 	not_there stop
@@ -197,7 +241,12 @@ refuses() { # CODE PART COMMAND…
 	refuses 2 "" rollout set web --host a.org
 	refuses 1 "no service" rollout set nobody --percent 1
 	refuses 1 "no service" rollout deploy nobody --target "$S/web/app.sock"
-	refuses 2 "what is" rollout deploy web --target "$S/web/app.sock" --host a.org
+	refuses 2 "rollout deploy: what is '--host'? As in: kamal-proxy rollout deploy web" \
+		rollout deploy web --target "$S/web/app.sock" --host a.org
+	refuses 2 "rollout deploy: no target, as in: kamal-proxy rollout deploy web" rollout deploy web
+	refuses 2 "rollout deploy: --target needs a value" rollout deploy web --target
+	refuses 2 "rollout deploy: name a service" rollout deploy
+	refuses 2 "rollout deploy: what is 'b'" rollout deploy web b --target "$S/web/app.sock"
 	not_there pause stop rollout.ini rollout
 	stop_proxy
 }
@@ -209,7 +258,11 @@ refuses() { # CODE PART COMMAND…
 	start_load -c 4 --think 5
 	refuses 0 "no canary is there yet" rollout set web --percent 0
 	kp rollout stop web
-	contains "generation" "$(kp rollout deploy web --target "$T/two.sock")"
+	same 1 "$(wc -l <refused.out)"
+	kp rollout deploy web --target "$T/two.sock" >out
+	contains "generation" "$(cat out)"
+	contains "the canary: rollout/app.sock -> $T/two.sock" "$(cat out)"
+	contains "kamal-proxy rollout set web" "$(cat out)"
 	[ "$S/web/rollout/app.sock" -ef "$T/two.sock" ]
 	same "version v1" "$(get a.org / -b kamal-rollout=alice)"
 	kp rollout set web --list alice,bob
