@@ -32,6 +32,7 @@ void settings_print_flags(FILE *to, bool service)
 	print_flags(to, service ? &service_table : &proxy_table);
 	if (!service)
 		return;
+	fputs("\n--host NAME is --hosts, and may be given several times.\n", to);
 	fputs("\nWith --rollout, those of the canary (rollout.ini):\n", to);
 	print_flags(to, &rollout_table);
 }

@@ -81,24 +81,39 @@ static bool can_lease(struct snapshot *s, int dir, const struct site *site, cons
 	return true;
 }
 
-static bool is_in_force(const struct site *site, int which, const struct stat *st)
+/* A window that has begun is not broken off because its end has become difficult: then its rights decide
+   no more. In its first moments its maker may still be setting them. */
+static bool has_begun(const struct hold *h, const struct stat *st, int64_t born_ns)
 {
-	const struct file_id *id = which == HOLD_PAUSE ? &site->pause : &site->stop;
-	bool leased = which == HOLD_PAUSE ? site->pause_leased : site->stop_leased;
-	return leased && id->ino == st->st_ino && id->dev == st->st_dev;
+	return h->lease_ino == st->st_ino && h->lease_born_ns == born_ns &&
+	       tree_real_ns() - h->lease_since_ns > TREE_SETTLE_NS;
 }
 
-/* Whoever writes into a FIFO moves its ctime: from then on its birth tells which one it is. */
-static struct file_id fifo_id(int dir, const char *name, const struct stat *st)
+static void note_lease(struct hold *h, const struct stat *st, int64_t born_ns)
 {
-	struct file_id id = file_id_of(st);
+	if (h->lease_ino == st->st_ino && h->lease_born_ns == born_ns)
+		return;
+	h->lease_ino = st->st_ino;
+	h->lease_born_ns = born_ns;
+	h->lease_since_ns = tree_real_ns();
+}
+
+/* 0: its file system does not know. */
+static int64_t birth_of(int dir, const char *name)
+{
 	struct statx sx;
 	if (statx(dir, name, AT_SYMLINK_NOFOLLOW, STATX_BTIME, &sx) < 0 ||
 	    (sx.stx_mask & STATX_BTIME) == 0)
-		return id;
-	int64_t birth_ns = sx.stx_btime.tv_sec * 1000000000 + sx.stx_btime.tv_nsec;
-	if (tree_ns(st->st_mtim) != birth_ns)
-		id.ctime_ns = birth_ns;
+		return 0;
+	return sx.stx_btime.tv_sec * 1000000000 + sx.stx_btime.tv_nsec;
+}
+
+/* Whoever writes into a FIFO moves its ctime: from then on its birth tells which one it is. */
+static struct file_id fifo_id(const struct stat *st, int64_t born_ns)
+{
+	struct file_id id = file_id_of(st);
+	if (born_ns != 0 && tree_ns(st->st_mtim) != born_ns)
+		id.ctime_ns = born_ns;
 	return id;
 }
 
@@ -107,7 +122,7 @@ bool tree_fifo_id(const char *path, struct file_id *id)
 	struct stat st;
 	if (lstat(path, &st) < 0 || !S_ISFIFO(st.st_mode))
 		return false;
-	*id = fifo_id(AT_FDCWD, path, &st);
+	*id = fifo_id(&st, birth_of(AT_FDCWD, path));
 	return true;
 }
 
@@ -251,6 +266,25 @@ static void look_at_file(struct snapshot *s, int dir, const struct site *site, i
 	s->holds[which] = id;
 }
 
+static void look_at_fifo(struct snapshot *s, int dir, const struct site *site, int which,
+			 const struct stat *st, struct holds *holds)
+{
+	const char *name = tree_hold_names[which];
+	struct hold *h = &holds->of[which];
+	int64_t born_ns = birth_of(dir, name);
+	/* What decides gives no event: the directory's mode, its file system's. */
+	s->unsettled = true;
+	hold_forget(h);
+	s->leased[which] = holds->unchecked || has_begun(h, st, born_ns) ||
+			   can_lease(s, dir, site, name, st);
+	if (!s->leased[which]) {
+		s->hold_refused = true;
+		return;
+	}
+	note_lease(h, st, born_ns);
+	s->holds[which] = fifo_id(st, born_ns);
+}
+
 void hold_look(struct snapshot *s, int dir, const struct site *site, struct holds *holds, int which)
 {
 	const char *name = tree_hold_names[which];
@@ -269,15 +303,6 @@ void hold_look(struct snapshot *s, int dir, const struct site *site, struct hold
 				name, file_kind(st.st_mode));
 		s->hold_refused = true;
 	} else {
-		/* What decides gives no event: the directory's mode, its file system's. It decides once: a
-		   window that has begun is not broken off because its end has become difficult. */
-		s->unsettled = true;
-		hold_forget(h);
-		s->leased[which] = holds->unchecked || is_in_force(site, which, &st) ||
-				   can_lease(s, dir, site, name, &st);
-		if (s->leased[which])
-			s->holds[which] = fifo_id(dir, name, &st);
-		else
-			s->hold_refused = true;
+		look_at_fifo(s, dir, site, which, &st, holds);
 	}
 }

@@ -40,6 +40,9 @@ struct hold {
 	uint64_t ms;         /* pause */
 	char *message;       /* stop; NULL: nothing */
 	char *error;         /* what is wrong with the content; NULL: nothing */
+	/* The FIFO that is in force, and since when. */
+	uint64_t lease_ino;
+	int64_t lease_born_ns, lease_since_ns;
 };
 
 /* What is carried from one look to the next. */

@@ -32,7 +32,7 @@ static const struct {
 	{"resume", PLACE_FLAGS, 0},
 	{"stop", "--message:v " PLACE_FLAGS, 0},
 	{"rollout", "--target:f --force --warm:v --timeout:v " PLACE_FLAGS, OF_ROLLOUT},
-	{"remove", PLACE_FLAGS, 0},
+	{"remove", "--timeout:v " PLACE_FLAGS, 0},
 	{"prune", PLACE_FLAGS, 0},
 };
 

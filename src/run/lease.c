@@ -20,7 +20,7 @@
 
 #define FLOOD 65536 /* bytes that are read, and ignored, in one turn */
 #define RETRY 1.0   /* seconds: a FIFO that cannot be opened, or removed, is tried again */
-#define REST 0.02   /* seconds between turns for a writer that floods */
+#define REST 0.001  /* seconds between turns for a writer that floods */
 #define GRACE 1.0   /* seconds for a FIFO from before our start: its writer would be there by now */
 
 enum window_kind { WINDOW_PAUSE, WINDOW_STOP, WINDOWS };

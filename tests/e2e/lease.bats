@@ -700,6 +700,10 @@ nobodys_lease() {
 	fifo web
 	writer hook "$S/web/pause"
 	opened hook
+	begun_for_a_second() {
+		[ "$(stat -c %Z "$S/web/pause")" -lt "$(($(date +%s) - 1))" ]
+	}
+	eventually begun_for_a_second
 	chown root "$S/web"
 	chmod 0 "$S/web/pause"
 	in_background held get a.org /

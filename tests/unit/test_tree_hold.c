@@ -301,6 +301,7 @@ static void test_rights(void **state)
 	run_until(TREE_STATE | TREE_ERROR, 1);
 	assert_true(blog->pause_leased);
 	assert_false(blog->refused);
+	run_for(1.1); /* it has begun for good */
 	as_root();
 	assert_int_equal(chmod(at(&tmp, "s/blog"), 01777), 0);
 	assert_int_equal(chmod(at(&tmp, "s/blog/pause"), 0600), 0);
