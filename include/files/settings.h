@@ -30,7 +30,7 @@ struct strings {
 	X(TEXT, user, "", 1, "account to run as (default kamal-proxy, else nobody)")               \
 	X(LIST, bind, "", 1, "addresses to listen on (default all, v4 and v6)")                    \
 	X(NUMBER, http_port, "80", 1, "port for http")                                             \
-	X(NUMBER, https_port, "443", 0, "port for https (0: none)")                                \
+	X(NUMBER, https_port, "443", 1, "port for https (0: none)")                                \
 	X(NUMBER, metrics_port, "0", 0, "port for metrics (0: none)")                              \
 	X(TEXT, metrics_bind, "127.0.0.1", 0, "address for metrics")                               \
 	X(TEXT, workers, "auto", 1, "worker processes (auto: one a core, at most 16)")             \
@@ -41,7 +41,7 @@ struct strings {
 	X(TEXT, proxy_protocol, "off", 0, "off, on or the networks that speak it")                 \
 	X(LIST, trusted_proxies, "", 1, "networks whose forwarded headers are believed")           \
 	X(BOOL, h2c, "false", 0, "HTTP/2 without TLS, by prior knowledge")                         \
-	X(TEXT, default_certificate, "", 0, "service whose certificate answers without SNI")       \
+	X(TEXT, default_certificate, "", 1, "service whose certificate answers without SNI")       \
 	X(DURATION, shutdown_timeout, "30s", 1, "how long requests in flight may take at the end") \
 	X(NUMBER, max_connections_per_ip, "0", 0, "connections of one address (0: no limit)")      \
 	X(TEXT, acme_email, "", 0, "account address at the certificate authority")                 \
@@ -63,12 +63,12 @@ struct strings {
 	X(LIST, path_prefix, "", 1, "only paths below these")                                      \
 	X(BOOL, strip_path_prefix, "true", 1, "the app does not see the prefix")                   \
 	X(TEXT, canonical_host, "", 0, "redirect every other host to this one")                    \
-	X(BOOL, tls, "false", 0, "https for these hosts")                                          \
-	X(BOOL, tls_redirect, "true", 0, "http is sent to https")                                  \
-	X(TEXT, tls_certificate_path, "", 0, "certificate chain, PEM")                             \
-	X(TEXT, tls_private_key_path, "", 0, "its key, PEM")                                       \
-	X(TEXT, tls_client_ca, "", 0, "authorities of client certificates")                        \
-	X(TEXT, hsts, "", 0, "Strict-Transport-Security value")                                    \
+	X(BOOL, tls, "false", 1, "https for these hosts")                                          \
+	X(BOOL, tls_redirect, "true", 1, "http is sent to https")                                  \
+	X(TEXT, tls_certificate_path, "", 1, "certificate chain, PEM")                             \
+	X(TEXT, tls_private_key_path, "", 1, "its key, PEM")                                       \
+	X(TEXT, tls_client_ca, "", 1, "authorities of client certificates")                        \
+	X(TEXT, hsts, "", 1, "Strict-Transport-Security value")                                    \
 	X(TEXT, tls_on_demand_url, "", 0, "asked whether a name may have a certificate")           \
 	X(TEXT, acme_directory, "", 0, "certificate authority")                                    \
 	X(DURATION, socket_timeout, "5s", 1, "wait for a live socket; then 503")                   \
@@ -119,6 +119,14 @@ struct service_settings {
 	SERVICE_OPTIONS(SETTINGS_MEMBER)
 	uint64_t set; /* bit i: option i of the table was set (not a default) */
 };
+
+/* Was the option set, or is it at its default? settings_is_set(s, SERVICE_forward_headers) */
+#define SETTINGS_INDEX(type, name, def, built, help) SERVICE_##name,
+enum service_option { SERVICE_OPTIONS(SETTINGS_INDEX) };
+static inline bool settings_is_set(const struct service_settings *s, enum service_option o)
+{
+	return (s->set >> o & 1) != 0;
+}
 
 struct rollout_settings {
 	ROLLOUT_OPTIONS(SETTINGS_MEMBER)

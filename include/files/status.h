@@ -47,7 +47,7 @@ struct status {
 	char *hosts;         /* "a, b" or "*"; malloc'ed, never NULL after status_init */
 	char *path;          /* prefixes, "/" when none; malloc'ed */
 	bool tls;
-	char *certificate; /* "-" until TLS is built; malloc'ed */
+	char *certificate; /* "-" without TLS; malloc'ed */
 	uint64_t in_flight, draining, tunnels, held, requests, errors, cut_off;
 	int64_t since_ms;  /* Unix time of the last change of state; written as UTC text */
 	char *error;       /* "-" when none; malloc'ed */

@@ -46,6 +46,7 @@ struct site {
 	int64_t birth_ns; /* of the directory */
 	int64_t claim_ns; /* mtime of service.ini, else birth_ns: who was first */
 	struct file_id ini, hosts, rollout_ini;
+	struct file_id tls_pem;         /* links followed */
 	struct file_id pause, stop;     /* ino 0: absent, or refused */
 	bool pause_leased, stop_leased; /* a FIFO: the master keeps the lease */
 	bool refused;     /* one of them is there and cannot be honoured: `error` says why */
@@ -61,7 +62,7 @@ struct site {
 enum tree_change {
 	TREE_NEW = 1,      /* the service has just appeared */
 	TREE_SOCKETS = 2,  /* names or inodes of *.sock, the canary's included */
-	TREE_SETTINGS = 4, /* service.ini, hosts or rollout.ini */
+	TREE_SETTINGS = 4, /* service.ini, hosts, rollout.ini or tls.pem */
 	TREE_STATE = 8,    /* pause or stop: there or not, or what they say */
 	TREE_ERROR = 16,   /* `error` */
 };
@@ -101,7 +102,7 @@ void tree_free_site(struct site *site);
 /* The id of a FIFO, whoever may open it; false: the path is no FIFO's. */
 bool tree_fifo_id(const char *path, struct file_id *id);
 
-/* Which settings are in force: a hash of the ids of service.ini, hosts and rollout.ini. Workers put it
+/* Which settings are in force: a hash of the ids of service.ini, hosts, rollout.ini and tls.pem. Workers put it
    into board_service.ini_stamp, master and `wait` compare. Never 0. */
 uint64_t settings_stamp(const struct site *site);
 

@@ -34,10 +34,19 @@ void conn_io_fini(struct conn_io *io);
 /* How bytes move: plain sockets, or TLS over them. Like recv/send: −1 with errno. */
 struct stream_ops {
 	ssize_t (*recv)(struct conn *c, void *p, size_t n);
+	/* Adds what the kernel took to c->sent. n = 0: goes on with what it had kept back. */
 	ssize_t (*send)(struct conn *c, const void *p, size_t n);
+	void (*shutdown)(struct conn *c); /* the sending half */
 	void (*close)(struct conn *c);
 };
 extern const struct stream_ops conn_plain;
+
+/* A stream that is no plain socket: embedded in what it keeps for one conn. */
+struct conn_stream {
+	const struct stream_ops *ops;
+	size_t unsent; /* bytes that send() has kept back, for the socket did not take them */
+	bool more;     /* recv() has more in hand, of which no event will tell */
+};
 
 /* What the owner is told. */
 struct conn_events {
@@ -59,6 +68,7 @@ struct conn {
 	ev_io rd, wr;
 	const struct conn_events *events;
 	const struct stream_ops *ops;
+	struct conn_stream *stream; /* NULL: a plain socket */
 	struct conn_io *io;
 	struct buf in, out;
 	uint64_t sent; /* bytes the kernel took: the proof that no byte of a request was written */
@@ -70,7 +80,14 @@ struct conn {
 
 /* Takes fd over. Reading starts at once. */
 void conn_init(struct conn *c, struct conn_io *io, int fd, const struct conn_events *events);
+/* Before anything was read or sent. */
+void conn_set_stream(struct conn *c, struct conn_stream *s);
 void conn_close(struct conn *c);
+/* Takes over what `from` is, its descriptor, its stream, what it keeps and has not sent; from's owner is told
+   closed() as if it had been closed. For an owner that finds, while it reads, that another should have it. */
+void conn_take(struct conn *c, struct conn *from, const struct conn_events *events);
+/* Gives the n bytes that lie at the read buffer's place, as they were lent to the one it was taken from. */
+void conn_give(struct conn *c, size_t n);
 static inline bool conn_is_closed(const struct conn *c)
 {
 	return c->closing;
@@ -93,7 +110,7 @@ int conn_send(struct conn *c, const void *p, size_t n);
 void conn_shutdown(struct conn *c);
 static inline size_t conn_unsent(const struct conn *c)
 {
-	return buf_used(&c->out);
+	return buf_used(&c->out) + (c->stream == NULL ? 0 : c->stream->unsent);
 }
 
 #endif

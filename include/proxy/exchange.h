@@ -17,6 +17,7 @@
 struct exchange;
 struct front;
 struct proxy;
+struct tls_cert;
 
 /* What the client's side must do. exchange_start, exchange_refuse and exchange_body may call `done` before they
    return; the others come from the app's side. */
@@ -48,8 +49,13 @@ struct front {
 	char client_ip[SOCK_ADDR_TEXT];
 	unsigned client_port, server_port;
 	bool trusted; /* in trusted_proxies */
-	bool tls;
+	const struct tls_cert
+		*cert; /* what the handshake chose; NULL: no TLS. Lives as long as the connection */
 };
+
+/* Fills in who the client is. */
+void front_init(struct front *f, const struct proxy *p, const struct sockaddr_storage *from,
+		unsigned server_port);
 
 struct exchange *exchange_new(struct proxy *p, struct front *f);
 

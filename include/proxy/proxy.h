@@ -12,6 +12,7 @@
 #include "http/h1.h"
 #include "net/cidr.h"
 #include "net/conn.h"
+#include "net/tls.h"
 #include "proxy/accesslog.h"
 #include "service/registry.h"
 
@@ -31,9 +32,11 @@ struct proxy {
 	struct list free_exchanges; /* memory kept for the next ones */
 	char *head_memory;          /* PROXY_HEAD_MAX: the answer head being written */
 	struct head *head;          /* the head being parsed: valid within one callback */
-	struct list fronts;         /* the clients' connections */
-	size_t nfronts;
-	bool retiring; /* each client is told to go with its next answer */
+	struct tls *tls;            /* NULL: no https listener */
+	struct list fronts;         /* the clients' HTTP/1 connections */
+	struct list handshakes;     /* those whose TLS handshake is under way */
+	size_t nfronts;             /* all of them */
+	bool retiring;              /* each client is told to go with its next answer */
 };
 
 #endif

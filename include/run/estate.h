@@ -32,7 +32,8 @@ struct estate {
 	unsigned slots;      /* listeners of one address */
 	unsigned generation; /* of workers, the newest one started */
 	struct board *board;
-	int board_fd; /* what it was attached from; −1: made by us */
+	int board_fd;                /* what it was attached from; −1: made by us */
+	struct tls_tickets *tickets; /* keys for sessions; attached when read */
 	int lock_fd;
 	int life[2]; /* read end for workers, write end the master's: its end is the master's end */
 	int news[2]; /* likewise the other way: read end the master's */

@@ -16,6 +16,7 @@ struct listen_address {
 	char text[80]; /* "0.0.0.0:80", "[::]:80", "unix:/path": as in listen_socket.address */
 	struct sock_addr addr; /* not for Unix */
 	bool optional;         /* [::] by default: skipped where there is no IPv6 */
+	bool tls;              /* of https_port */
 };
 
 struct listen_plan {

@@ -41,7 +41,7 @@ void upgrade_fini(struct upgrade *u);
 
 /* In `check`: would these settings need a restart, given what is in force? False and why. */
 bool upgrade_is_possible(const struct settings *s, const char *in_force, char *why, size_t size);
-/* "slots=2;runtime_dir=/run/kamal-proxy;listen=0.0.0.0:80,[::]:80"; malloc'ed. */
+/* "slots=2;runtime_dir=/run/kamal-proxy;listen=0.0.0.0:80,tls:0.0.0.0:443"; malloc'ed. */
 char *upgrade_in_force(const struct settings *s, const struct estate *e);
 
 #endif

@@ -16,13 +16,14 @@
 
 #include "files/scoreboard.h"
 #include "files/settings.h"
+#include "net/tls.h"
 #include "service/registry.h"
 
 /* A listening socket; there is one for each address and slot, and every worker inherits all. */
 struct listen_socket {
 	int fd;
 	unsigned slot;
-	bool tls;         /* the https port; later */
+	bool tls;         /* of https_port */
 	char address[80]; /* "0.0.0.0:80", to recognise it after an upgrade and in messages */
 };
 
@@ -36,6 +37,7 @@ struct worker_args {
 	int news_fd;                  /* write end, O_NONBLOCK: one service name a line */
 	int life_fd;                  /* read end: EOF means the master is dead */
 	int log_fd;                   /* access log, opened by the master; −1: off */
+	struct tls_tickets *tickets;  /* the master's keys for sessions */
 	const struct registry *elder; /* the master's, inherited by fork */
 };
 

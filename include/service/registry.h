@@ -22,6 +22,12 @@ extern const struct tree_events registry_tree_events;
 /* The service for a request, not held; NULL: 404. host as normalised. */
 struct service *registry_route(const struct registry *r, struct str host, struct str path,
 			       size_t *prefix_len);
+/* The service with the root prefix of a host (normalised): it decides what TLS that host has. NULL: none. */
+struct service *registry_root(const struct registry *r, struct str host);
+/* tls_choose, user = the registry: the certificate of the service that the name leads to. Without a name that of
+   default_certificate, else the first by name; the same for a host without TLS, so that it can be told so.
+   NULL: nobody has that name. */
+struct tls_cert *registry_choose_certificate(void *user, struct str name);
 struct service *registry_find(const struct registry *r, const char *name);
 /* for (size_t i = 0; (s = registry_next(r, &i)) != NULL;) */
 struct service *registry_next(const struct registry *r, size_t *i);

@@ -14,6 +14,7 @@
 #include "files/scoreboard.h"
 #include "files/settings.h"
 #include "files/tree.h"
+#include "service/cert.h"
 #include "service/gate.h"
 #include "service/peer.h"
 
@@ -27,7 +28,8 @@ struct service_env {
 	const struct settings *settings; /* .service: defaults; .proxy: max_idle_upstream */
 	struct board *board;             /* NULL in commands */
 	struct board_region *region;     /* this worker's; NULL elsewhere: nothing is accounted */
-	/* Something the master should publish at once has changed (worker only; else NULL). */
+	struct tls *tls; /* NULL: nobody shakes hands here, certificates are not read */
+	/* Something the master should publish at once has changed (NULL in commands). */
 	void (*news)(void *user, const char *service);
 	/* A socket refused: look at the directory again (worker only; else NULL). */
 	void (*look)(void *user, struct site *site);
@@ -45,6 +47,12 @@ const char *service_name(const struct service *s);
 const struct service_settings *service_settings(const struct service *s);
 /* The counters to raise; never NULL (a scratch one where nothing is accounted). */
 struct board_service *service_board(struct service *s);
+
+/* Has it https for its hosts? */
+bool service_has_tls(const struct service *s);
+/* Its certificate for a handshake, as cert_get; and whether that is a real one. */
+struct tls_cert *service_certificate(struct service *s);
+bool service_has_certificate(struct service *s);
 
 /* What the files `pause` and `stop` say to a request that has just come. */
 enum service_door { DOOR_OPEN, DOOR_PAUSED, DOOR_STOPPED };
@@ -78,6 +86,7 @@ struct service_view {
 	enum { VIEW_OK, VIEW_CONFLICT, VIEW_INVALID } kind;
 	const char *error; /* NULL: none; also with VIEW_OK (an older state is still in force) */
 	uint64_t stamp;    /* of the settings in force, as board_service.ini_stamp; 0: none */
+	const struct cert *cert;
 	const struct site *site;
 };
 /* v->error lives until the next change of, or view at, this service. */
@@ -91,7 +100,9 @@ struct service_book {
 	struct routes *routes;
 	struct list touched; /* services whose conflicts may have begun or ended */
 	struct list removed; /* services that live on for their last requests */
-	bool closing;        /* no news any more */
+	struct list secure;  /* services with TLS */
+	struct cert_book certs;
+	bool closing; /* no news any more */
 };
 
 void service_book_init(struct service_book *b, const struct service_env *env);
@@ -104,6 +115,8 @@ struct service *service_new(struct service_book *b, struct site *site);
    NULL: nobody. */
 void service_update(struct service *s, struct site *site, unsigned what,
 		    const struct service *elder);
+/* The first by name of those with TLS, one whose certificate is there before others. NULL: none has TLS. */
+struct service *service_first_secure(struct service_book *b);
 /* Out of the routes; what waits is told; its peers drain. Drops the caller's reference. */
 void service_remove(struct service *s);
 

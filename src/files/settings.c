@@ -180,10 +180,13 @@ static bool load_service_files(struct service_settings *s, const char *dir,
 	char path[PATH_MAX];
 	struct ini ini;
 	bool absent;
+	uint64_t own = 0;
 	snprintf(path, sizeof(path), "%s/service.ini", dir);
 	if (!ini_read(&ini, path, sections, true, &absent, err))
 		return false;
-	bool ok = ini_apply(&ini, &service_table, s, &s->set, path, err);
+	bool ok = ini_apply(&ini, &service_table, s, &own, path, err) &&
+		  service_check(s, own, path, err);
+	s->set |= own;
 	ini_free(&ini);
 	return ok && service_add_hosts(s, dir, err);
 }

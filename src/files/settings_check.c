@@ -202,6 +202,20 @@ static bool check_field(char *v, struct complaint *why)
 	return v[strspn(v, legal)] == '\0' || complain(why, "%.100s: not a header's name", v);
 }
 
+static bool check_absolute(char *v, struct complaint *why)
+{
+	struct str path = str_of(v);
+	return path.n == 0 || str_has_prefix(path, STR("/")) ||
+	       complain(why, "write the whole path, from / on");
+}
+
+static bool check_hsts(char *v, struct complaint *why)
+{
+	return v[0] == '\0' || strstr(v, "max-age=") != NULL ||
+	       complain(why, "not a value of Strict-Transport-Security; write one like "
+			     "max-age=31536000");
+}
+
 /* Of a text, or of each item of a list. */
 static const struct {
 	const char *name;
@@ -217,6 +231,10 @@ static const struct {
 	{"log_format", check_log_format},
 	{"bind", check_bind},
 	{"trusted_proxies", check_network},
+	{"tls_certificate_path", check_absolute},
+	{"tls_private_key_path", check_absolute},
+	{"tls_client_ca", check_absolute},
+	{"hsts", check_hsts},
 	{"hosts", host_check},
 	{"path_prefix", check_prefix},
 	{"health_check_path", check_health_path},
@@ -251,5 +269,25 @@ bool option_check(const struct option *o, void *member, struct complaint *why)
 		return true;
 	}
 	}
+	return true;
+}
+
+bool service_check(struct service_settings *s, uint64_t own, const char *path,
+		   struct settings_error *err)
+{
+	bool has_root = s->path_prefix.count == 0;
+	for (size_t i = 0; i < s->path_prefix.count; i++)
+		has_root = has_root || strcmp(s->path_prefix.item[i], "/") == 0;
+	if (!has_root && s->tls && (own >> SERVICE_tls & 1) != 0)
+		return settings_fail(err,
+				     "%s: [service] tls = true: the service with the host's root "
+				     "decides, not one with path_prefix = %.100s; remove it here",
+				     path, s->path_prefix.item[0]);
+	s->tls = s->tls && has_root;
+	if ((s->tls_certificate_path[0] == '\0') != (s->tls_private_key_path[0] == '\0'))
+		return settings_fail(err,
+				     "%s: [service] tls_certificate_path and tls_private_key_path "
+				     "go together; set both or none",
+				     path);
 	return true;
 }

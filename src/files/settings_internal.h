@@ -71,6 +71,10 @@ struct complaint {
 bool option_check(const struct option *o, void *member, struct complaint *why);
 /* Lower-cases and validates one host name or wildcard in place. */
 bool host_check(char *host, struct complaint *why);
+/* What options mean together. own: which of them this very file sets; tls that stands in the defaults is not
+   meant for a service that has a path only, and is taken away. */
+bool service_check(struct service_settings *s, uint64_t own, const char *path,
+		   struct settings_error *err);
 bool complain(struct complaint *why, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
 /* settings_file.c. A regular file of at most max bytes, never a link; *absent when there is none

@@ -114,7 +114,9 @@ static bool apply_new(struct change *c, const char *path, void *to, struct setti
 	struct ini ini;
 	if (!ini_parse(&ini, buf_str(&c->text), path, c->sections, true, err))
 		return false;
-	bool ok = ini_apply(&ini, c->table, to, NULL, path, err);
+	uint64_t own = 0;
+	bool ok = ini_apply(&ini, c->table, to, &own, path, err) &&
+		  (c->table != &service_table || service_check(to, own, path, err));
 	ini_free(&ini);
 	return ok;
 }

@@ -17,6 +17,7 @@
 
 enum { SETTINGS_INI, SETTINGS_HOSTS, SETTINGS_ROLLOUT, SETTINGS_FILES };
 extern const char *const tree_settings_names[SETTINGS_FILES];
+#define TREE_CERTIFICATE "tls.pem"
 enum { HOLD_PAUSE, HOLD_STOP, HOLDS };
 extern const char *const tree_hold_names[HOLDS];
 /* Where a group's instances lie, below the service's directory; GROUP_MAIN: "". */
@@ -53,9 +54,9 @@ struct holds {
 
 /* One look at a directory. */
 struct snapshot {
-	struct file_id dir, settings[SETTINGS_FILES], holds[HOLDS];
+	struct file_id dir, settings[SETTINGS_FILES], holds[HOLDS], tls_pem;
 	int64_t birth_ns, dir_mtime_ns;
-	int64_t mtime_ns[SETTINGS_FILES];
+	int64_t mtime_ns[SETTINGS_FILES], tls_pem_mtime_ns;
 	bool refused[SETTINGS_FILES];     /* a link or no file: what was in force stays so */
 	bool leased[HOLDS];               /* a FIFO */
 	bool hold_refused;                /* pause or stop is there and cannot be honoured */
@@ -97,7 +98,7 @@ struct node {
 	double vanished_at;  /* monotonic seconds; 0: it is there */
 	bool settled;        /* the directories' mtimes tell of every change of names */
 	bool links;
-	struct draft drafts[SETTINGS_FILES];
+	struct draft drafts[SETTINGS_FILES], tls_pem;
 	struct holds holds;
 };
 

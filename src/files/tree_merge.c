@@ -18,21 +18,20 @@ static struct file_id *settings_id(struct node *n, int which)
 }
 
 /* Seconds until the file may be taken as it is: 0 when it is whole. */
-static double draft_wait(struct node *n, int which, const struct snapshot *s)
+static double draft_wait(struct draft *d, const struct file_id *before, const struct file_id *now,
+			 int64_t mtime_ns)
 {
-	const struct file_id *now = &s->settings[which], *before = settings_id(n, which);
-	struct draft *d = &n->drafts[which];
-	if (s->refused[which] || now->ino == 0 || file_id_equal(now, before) || !n->known)
+	if (now->ino == 0 || file_id_equal(now, before))
 		return 0;
 	bool same_file = now->ino == before->ino && now->dev == before->dev;
-	if (same_file ? d->closed || s->mtime_ns[which] == d->mtime_ns : !d->writing)
+	if (same_file ? d->closed || mtime_ns == d->mtime_ns : !d->writing)
 		return 0;
-	if (d->seen_mtime_ns != s->mtime_ns[which]) {
-		d->seen_mtime_ns = s->mtime_ns[which];
+	if (d->seen_mtime_ns != mtime_ns) {
+		d->seen_mtime_ns = mtime_ns;
 		d->seen_at = tree_now();
 	}
 	/* By its own time, or, when clocks disagree, by how long it has not changed before our eyes. */
-	int64_t age = tree_real_ns() - s->mtime_ns[which];
+	int64_t age = tree_real_ns() - mtime_ns;
 	int64_t watched = (int64_t)((tree_now() - d->seen_at) * 1e9);
 	int64_t quiet = age > watched ? age : watched;
 	return quiet >= TREE_SETTLE_NS ? 0 : (double)(TREE_SETTLE_NS - quiet) / 1e9;
@@ -47,7 +46,10 @@ static unsigned merge_settings(struct node *n, const struct snapshot *s)
 	unsigned what = n->site.unread && !unread ? TREE_SETTINGS : 0;
 	double wait = 0;
 	for (int i = 0; i < SETTINGS_FILES; i++) {
-		double w = draft_wait(n, i, s);
+		if (s->refused[i] || !n->known)
+			continue;
+		double w = draft_wait(&n->drafts[i], settings_id(n, i), &s->settings[i],
+				      s->mtime_ns[i]);
 		wait = w > wait ? w : wait;
 	}
 	n->moving = wait > 0;
@@ -70,6 +72,27 @@ static unsigned merge_settings(struct node *n, const struct snapshot *s)
 	n->site.claim_ns = n->site.ini.ino != 0 ? n->drafts[SETTINGS_INI].mtime_ns
 						: n->site.birth_ns;
 	return what;
+}
+
+/* After merge_settings: what it still waits for must not be read for the certificate's sake. */
+static unsigned merge_certificate(struct node *n, const struct snapshot *s)
+{
+	struct draft *d = &n->tls_pem;
+	struct file_id *id = &n->site.tls_pem;
+	if (n->moving)
+		return 0;
+	double wait = n->known ? draft_wait(d, id, &s->tls_pem, s->tls_pem_mtime_ns) : 0;
+	if (wait > 0) {
+		n->due = tree_now() + wait;
+		n->moving = true;
+		return 0;
+	}
+	bool same = file_id_equal(id, &s->tls_pem);
+	d->writing &= s->tls_pem.ino == 0;
+	d->closed = false;
+	d->mtime_ns = s->tls_pem_mtime_ns;
+	*id = s->tls_pem;
+	return same ? 0 : TREE_SETTINGS;
 }
 
 static unsigned merge_sockets(struct site *site, struct snapshot *s)
@@ -134,6 +157,7 @@ void tree_forget_drafts(struct node *n)
 {
 	for (int i = 0; i < SETTINGS_FILES; i++)
 		n->drafts[i].writing = n->drafts[i].closed = false;
+	n->tls_pem.writing = n->tls_pem.closed = false;
 	for (int i = 0; i < HOLDS; i++)
 		n->holds.of[i].writing = false;
 }
@@ -161,6 +185,7 @@ static unsigned merge(struct node *n, struct snapshot *s, int64_t looked_at)
 	site->birth_ns = s->birth_ns;
 	n->links = s->links;
 	unsigned what = merge_settings(n, s);
+	what |= merge_certificate(n, s);
 	n->settled = merge_mtimes(n, s, looked_at) && !s->unsettled && !n->moving;
 	return what | merge_sockets(site, s) | tree_merge_holds(site, s, &n->holds) |
 	       merge_error(site, buf_str(&s->error));
@@ -238,9 +263,10 @@ bool tree_look_at(struct tree *t, struct node *n)
 
 uint64_t settings_stamp(const struct site *site)
 {
-	const struct file_id *ids[] = {&site->ini, &site->hosts, &site->rollout_ini};
-	uint64_t facts[9];
-	for (size_t i = 0; i < 3; i++) {
+	const struct file_id *ids[] = {&site->ini, &site->hosts, &site->rollout_ini,
+				       &site->tls_pem};
+	uint64_t facts[12];
+	for (size_t i = 0; i < 4; i++) {
 		facts[3 * i] = ids[i]->dev;
 		facts[3 * i + 1] = ids[i]->ino;
 		facts[3 * i + 2] = (uint64_t)ids[i]->ctime_ns;

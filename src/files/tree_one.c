@@ -32,6 +32,7 @@ static int scan(struct site *site, int root)
 		site->ini = s.settings[SETTINGS_INI];
 		site->hosts = s.settings[SETTINGS_HOSTS];
 		site->rollout_ini = s.settings[SETTINGS_ROLLOUT];
+		site->tls_pem = s.tls_pem;
 		tree_merge_holds(site, &s, &holds);
 		site->sockets = s.sockets;
 		site->nsockets = s.nsockets;

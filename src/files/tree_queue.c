@@ -138,8 +138,8 @@ static void on_later(struct ev_loop *loop, ev_timer *later, int revents)
    nothing. */
 static bool matters(const struct node *n, const char *name, unsigned what)
 {
-	static const char *const names[] = {"service.ini", "hosts",   "pause",      "stop",
-					    "read",        "rollout", "rollout.ini"};
+	static const char *const names[] = {"service.ini", "hosts",   "pause",       "stop",
+					    "read",        "rollout", "rollout.ini", "tls.pem"};
 	if (name[0] == '\0')
 		return true;
 	/* What an instance's link points to may lie here under any name. */
@@ -162,19 +162,24 @@ static bool is_whole(unsigned what)
 	return (what & (WATCH_REMOVED | WATCH_MOVED_IN | WATCH_WRITTEN)) != 0;
 }
 
+static void note_writing(struct draft *d, unsigned what)
+{
+	if ((what & WATCH_CREATED) != 0)
+		d->writing = true;
+	if (is_whole(what))
+		d->writing = false;
+	if ((what & (WATCH_MOVED_IN | WATCH_WRITTEN)) != 0)
+		d->closed = true;
+}
+
 static void note_draft(struct node *n, const char *name, unsigned what)
 {
 	for (int i = 0; i < SETTINGS_FILES; i++) {
-		struct draft *d = &n->drafts[i];
-		if (strcmp(name, tree_settings_names[i]) != 0)
-			continue;
-		if ((what & WATCH_CREATED) != 0)
-			d->writing = true;
-		if (is_whole(what))
-			d->writing = false;
-		if ((what & (WATCH_MOVED_IN | WATCH_WRITTEN)) != 0)
-			d->closed = true;
+		if (strcmp(name, tree_settings_names[i]) == 0)
+			note_writing(&n->drafts[i], what);
 	}
+	if (strcmp(name, TREE_CERTIFICATE) == 0)
+		note_writing(&n->tls_pem, what);
 	for (int i = 0; i < HOLDS; i++) {
 		if (strcmp(name, tree_hold_names[i]) != 0)
 			continue;

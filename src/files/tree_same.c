@@ -40,6 +40,20 @@ static bool are_same_groups(int root, const struct node *n)
 	return true;
 }
 
+/* Links followed: what they lead to may lie anywhere, and gives no event. */
+static bool certificate_is_same(int root, const struct site *s)
+{
+	char path[TREE_NAME_MAX + 16];
+	struct stat st;
+	if (s->tls_pem.ino == 0)
+		return true;
+	snprintf(path, sizeof(path), "%s/" TREE_CERTIFICATE, s->name);
+	if (fstatat(root, path, &st, 0) < 0)
+		return false;
+	struct file_id now = file_id_of(&st);
+	return file_id_equal(&now, &s->tls_pem);
+}
+
 bool tree_is_same(const struct tree *t, const struct node *n)
 {
 	const struct site *s = &n->site;
@@ -60,6 +74,8 @@ bool tree_is_same(const struct tree *t, const struct node *n)
 							   files[i].id, AT_SYMLINK_NOFOLLOW))
 			return false;
 	}
+	if (!certificate_is_same(t->root, s))
+		return false;
 	for (size_t i = 0; n->links && i < s->nsockets; i++) {
 		if (!is_same_file(t->root, s->name, s->sockets[i].name, &s->sockets[i].id, 0))
 			return false;

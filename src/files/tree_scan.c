@@ -130,6 +130,18 @@ static void scan_settings(struct snapshot *s, int dir, int which)
 	s->mtime_ns[which] = tree_ns(st.st_mtim);
 }
 
+/* What is no readable file is the certificate's reader to name; here it is enough that something is there. */
+static void scan_certificate(struct snapshot *s, int dir)
+{
+	struct stat st = {0};
+	bool there = fstatat(dir, TREE_CERTIFICATE, &st, 0) == 0;
+	if (there)
+		s->tls_pem = file_id_of(&st);
+	else if (fstatat(dir, TREE_CERTIFICATE, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		s->unsettled = true; /* a link to nothing */
+	s->tls_pem_mtime_ns = tree_ns(st.st_mtim);
+}
+
 static bool is_unbuilt(const char *name)
 {
 	return strcmp(name, "read") == 0 || str_has_suffix(str_of(name), STR(".tcp"));
@@ -142,6 +154,8 @@ static void scan_named(struct look *l, const char *name)
 		if (strcmp(name, tree_settings_names[i]) == 0)
 			scan_settings(l->s, l->dir, i);
 	}
+	if (strcmp(name, TREE_CERTIFICATE) == 0)
+		scan_certificate(l->s, l->dir);
 	for (int i = 0; i < HOLDS; i++) {
 		if (strcmp(name, tree_hold_names[i]) == 0)
 			hold_look(l->s, l->dir, l->site, l->holds, i);

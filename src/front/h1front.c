@@ -49,6 +49,7 @@ void h1front_set_deadline(struct h1front *f)
 
 void h1front_break_off(struct h1front *f)
 {
+	f->conn.write_failed = true; /* no orderly end of TLS either */
 	if (f->out.kind == BODY_CLOSE)
 		sock_reset_on_close(f->conn.fd);
 	conn_close(&f->conn);
@@ -289,31 +290,41 @@ static const struct conn_events h1front_conn_events = {
 	.closed = on_closed,
 };
 
-static bool is_trusted(const struct proxy *p, const struct sockaddr_storage *from)
+static struct h1front *h1front_new(struct proxy *p)
 {
-	for (size_t i = 0; i < p->ntrusted; i++) {
-		if (cidr_contains(&p->trusted[i], from))
-			return true;
-	}
-	return false;
+	struct h1front *f = mem_new(struct h1front);
+	f->proxy = p;
+	deadline_init(&f->deadline, on_deadline);
+	list_push_back(&p->fronts, &f->node);
+	p->nfronts++;
+	return f;
+}
+
+static void begin_reading(struct h1front *f)
+{
+	f->conn.read_max = (uint32_t)head_read_max(f->proxy);
+	h1front_set_deadline(f);
 }
 
 void h1front_accept(struct proxy *p, int fd, const struct sockaddr_storage *from,
 		    unsigned server_port)
 {
-	struct h1front *f = mem_new(struct h1front);
-	f->proxy = p;
+	struct h1front *f = h1front_new(p);
+	front_init(&f->front, p, from, server_port);
 	f->front.ops = &h1front_ops;
-	f->front.server_port = server_port;
-	f->front.trusted = is_trusted(p, from);
-	sock_addr_text(from, f->front.client_ip, &f->front.client_port);
-	deadline_init(&f->deadline, on_deadline);
-	list_push_back(&p->fronts, &f->node);
-	p->nfronts++;
 	conn_init(&f->conn, &p->io, fd, &h1front_conn_events);
-	f->conn.read_max = (uint32_t)head_read_max(p);
-	h1front_set_deadline(f);
+	begin_reading(f);
 	conn_read_now(&f->conn);
+}
+
+void h1front_take(struct proxy *p, struct conn *conn, const struct front *front, struct slice in)
+{
+	struct h1front *f = h1front_new(p);
+	f->front = *front;
+	f->front.ops = &h1front_ops;
+	conn_take(&f->conn, conn, &h1front_conn_events);
+	begin_reading(f);
+	conn_give(&f->conn, in.n);
 }
 
 void h1front_close_idle(struct proxy *p)

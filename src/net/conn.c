@@ -27,7 +27,15 @@ static ssize_t plain_recv(struct conn *c, void *p, size_t n)
 
 static ssize_t plain_send(struct conn *c, const void *p, size_t n)
 {
-	return send(c->fd, p, n, MSG_NOSIGNAL);
+	ssize_t sent = send(c->fd, p, n, MSG_NOSIGNAL);
+	if (sent > 0)
+		c->sent += (uint64_t)sent;
+	return sent;
+}
+
+static void plain_shutdown(struct conn *c)
+{
+	shutdown(c->fd, SHUT_WR);
 }
 
 static void plain_close(struct conn *c)
@@ -38,6 +46,7 @@ static void plain_close(struct conn *c)
 const struct stream_ops conn_plain = {
 	.recv = plain_recv,
 	.send = plain_send,
+	.shutdown = plain_shutdown,
 	.close = plain_close,
 };
 
@@ -48,6 +57,8 @@ static void conn_interest(struct conn *c)
 	if (c->reading && !c->eof && room) {
 		if (!ev_is_active(&c->rd))
 			ev_io_start(c->io->loop, &c->rd);
+		if (c->stream != NULL && c->stream->more)
+			ev_feed_event(c->io->loop, &c->rd, EV_READ);
 	} else if (ev_is_active(&c->rd)) {
 		ev_io_stop(c->io->loop, &c->rd);
 	}
@@ -138,6 +149,8 @@ static void read_once(struct conn *c)
 		c->events->eof(c);
 	} else if (errno != EAGAIN && errno != EINTR) {
 		read_failed(c, errno);
+	} else if (c->stream != NULL) { /* a handshake may have an answer to send */
+		conn_interest(c);
 	}
 }
 
@@ -157,10 +170,8 @@ static void on_readable(struct ev_loop *loop, ev_io *w, int revents)
 static ssize_t try_send(struct conn *c, const void *p, size_t n)
 {
 	ssize_t sent = c->ops->send(c, p, n);
-	if (sent >= 0) {
-		c->sent += (uint64_t)sent;
+	if (sent >= 0)
 		return sent;
-	}
 	if (errno == EAGAIN || errno == EINTR)
 		return 0;
 	c->write_failed = true;
@@ -185,13 +196,19 @@ static void on_writable(struct ev_loop *loop, ev_io *w, int revents)
 		buf_consume(&c->out, (size_t)n);
 		if (conn_unsent(c) == 0) {
 			buf_free(&c->out);
-			conn_interest(c);
 			if (c->shut)
-				shutdown(c->fd, SHUT_WR);
+				c->ops->shutdown(c);
+			conn_interest(c);
 			c->events->drained(c);
 		}
 	}
 	conn_drop(c);
+}
+
+static void set_watchers(struct conn *c)
+{
+	ev_io_init(&c->rd, on_readable, c->fd, EV_READ);
+	ev_io_init(&c->wr, on_writable, c->fd, EV_WRITE);
 }
 
 void conn_init(struct conn *c, struct conn_io *io, int fd, const struct conn_events *events)
@@ -203,9 +220,40 @@ void conn_init(struct conn *c, struct conn_io *io, int fd, const struct conn_eve
 	c->ops = &conn_plain;
 	c->reading = true;
 	c->read_max = CONN_READ_MAX;
-	ev_io_init(&c->rd, on_readable, fd, EV_READ);
-	ev_io_init(&c->wr, on_writable, fd, EV_WRITE);
+	set_watchers(c);
 	conn_interest(c);
+}
+
+void conn_set_stream(struct conn *c, struct conn_stream *s)
+{
+	c->stream = s;
+	c->ops = s->ops;
+}
+
+void conn_take(struct conn *c, struct conn *from, const struct conn_events *events)
+{
+	ev_io_stop(from->io->loop, &from->rd);
+	ev_io_stop(from->io->loop, &from->wr);
+	*c = *from;
+	c->holds = 0;
+	c->events = events;
+	c->read_max = CONN_READ_MAX;
+	set_watchers(c);
+	c->rd.events = EV_READ; /* without libev's mark of a new descriptor: saves an epoll_ctl */
+	from->in = from->out = (struct buf){0};
+	from->stream = NULL;
+	from->fd = -1;
+	from->closing = true;
+	if (from->holds == 0)
+		from->events->closed(from);
+	conn_read_start(c);
+}
+
+void conn_give(struct conn *c, size_t n)
+{
+	conn_hold(c);
+	deliver(c, n);
+	conn_drop(c);
 }
 
 void conn_read_now(struct conn *c)
@@ -251,10 +299,10 @@ int conn_send(struct conn *c, const void *p, size_t n)
 			return -1;
 		done = (size_t)sent;
 	}
-	if (done < n) {
+	if (done < n)
 		buf_append(&c->out, (const char *)p + done, n - done);
+	if (conn_unsent(c) != 0)
 		conn_interest(c);
-	}
 	return 0;
 }
 
@@ -263,6 +311,8 @@ void conn_shutdown(struct conn *c)
 	if (c->shut || c->closing)
 		return;
 	c->shut = true;
-	if (conn_unsent(c) == 0)
-		shutdown(c->fd, SHUT_WR);
+	if (conn_unsent(c) != 0)
+		return;
+	c->ops->shutdown(c);
+	conn_interest(c);
 }

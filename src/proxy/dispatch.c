@@ -244,6 +244,8 @@ static void on_head(struct origin_user *u, struct head *h, enum body_kind kind, 
 	}
 	rewrite_answer(h, kind != BODY_NONE);
 	add_date(x, h);
+	if (x->hsts.n != 0)
+		exchange_add_tls_fields(x, h);
 	f->ops->head(f, h, kind, length);
 }
 

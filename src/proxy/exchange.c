@@ -42,7 +42,7 @@ struct exchange *exchange_new(struct proxy *p, struct front *f)
 	x->replayable = true;
 	x->started_ns = monotonic_ns();
 	x->log.proto = STR("HTTP/1.1");
-	x->log.scheme = f->tls ? STR("https") : STR("http");
+	x->log.scheme = f->cert != NULL ? STR("https") : STR("http");
 	exchange_dispatch_init(x);
 	return x;
 }
@@ -213,13 +213,12 @@ static struct str stripped_path(const struct exchange *x, const struct head *h, 
 
 static bool write_head(struct exchange *x, const struct head *h, struct str path)
 {
-	const struct service_settings *s = service_settings(x->service);
 	struct request_facts facts = {
 		.client_ip = str_of(x->front->client_ip),
 		.scheme = x->log.scheme,
 		.request_id = x->log.request_id,
 		.now_ms = (int64_t)(ev_now(x->proxy->loop) * 1000),
-		.trusted = x->proxy->ntrusted != 0 ? x->front->trusted : s->forward_headers,
+		.trusted = exchange_trusts(x),
 		.path = path,
 		.upgrade = h->upgrade,
 	};
@@ -253,6 +252,11 @@ void exchange_start(struct exchange *x, struct head *h, struct str raw)
 	struct str path = stripped_path(x, h, prefix);
 	if (service_door(x->service) != DOOR_OPEN && exchange_answer_at_door(x, path))
 		return;
+	int refused = exchange_judge_tls(x, h, prefix);
+	if (refused != 0) {
+		exchange_refuse(x, refused);
+		return;
+	}
 	if (service_has_rollout(x->service))
 		x->canary = service_in_rollout(x->service, head_cookie(h, STR("kamal-rollout")));
 	if (!write_head(x, h, path))

@@ -1,5 +1,5 @@
 /* exchange, seen from inside its files: exchange.c (life, request, log), exchange_page.c (what the proxy answers
-   itself) and dispatch.c (origin, retries, waiting). */
+   itself), exchange_client.c (what TLS asks of it) and dispatch.c (origin, retries, waiting). */
 #ifndef KP_PROXY_EXCHANGE_INTERNAL_H
 #define KP_PROXY_EXCHANGE_INTERNAL_H
 
@@ -44,8 +44,11 @@ struct exchange {
 	unsigned resent;     /* attempts after bytes had been written */
 	unsigned unwritten;  /* attempts that failed before */
 	bool wants_upgrade, upgraded, tunnel;
-	bool expects; /* the client waits for a 100 with its body */
-	bool canary;  /* goes to the canary, if that can take it */
+	bool expects;        /* the client waits for a 100 with its body */
+	bool canary;         /* goes to the canary, if that can take it */
+	bool secure;         /* the host has TLS, however this request came */
+	struct str location; /* of a redirect, in the arena */
+	struct str hsts;     /* for the answer; in the arena */
 
 	/* for the log line */
 	uint64_t started_ns; /* monotonic */
@@ -59,6 +62,13 @@ void exchange_dispatch(struct exchange *x);
 void exchange_dispatch_init(struct exchange *x);
 /* Sets or clears target_timeout: whose turn is it? */
 void exchange_watch_app(struct exchange *x);
+
+/* exchange_client.c: the status that answers a request which must not come this way (301, 421, 503); 0: it may.
+   prefix: the length of the path prefix that matched. */
+int exchange_judge_tls(struct exchange *x, const struct head *h, size_t prefix);
+void exchange_add_tls_fields(const struct exchange *x, struct head *h);
+/* Are the client's forwarding fields believed? */
+bool exchange_trusts(const struct exchange *x);
 
 /* exchange_page.c: a service that is paused or stopped lets its proxy answer this one. True: it has, and x is
    gone. path: as the app would see it. */

@@ -33,6 +33,7 @@ static void send_own(struct exchange *x, const struct own_answer *a)
 	if (a->retry_after.n != 0)
 		add_field(h, HDR_OTHER, STR("Retry-After"), a->retry_after);
 	add_field(h, HDR_DATE, STR("Date"), http_date((int64_t)ev_now(x->proxy->loop)));
+	exchange_add_tls_fields(x, h);
 	x->log.status = a->status;
 	x->log.answer_length = a->n;
 	x->log.answer_type = a->type;

@@ -9,10 +9,12 @@
 struct str page_message(int status)
 {
 	switch (status) {
+	case 301: return STR("This site is served by https.");
 	case 400: return STR("The request could not be understood.");
 	case 404: return STR("There is no site at this address.");
 	case 408: return STR("The request took too long to arrive.");
 	case 414: return STR("The address is too long.");
+	case 421: return STR("This connection is for another site; please open a new one.");
 	case 431: return STR("The request's header fields are too large.");
 	case 501: return STR("The request uses a transfer coding that is not supported.");
 	case 502: return STR("The application did not give a proper answer.");

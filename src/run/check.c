@@ -97,13 +97,15 @@ static void check_names(const char *services_dir)
 
 static size_t check_services(const struct settings *s)
 {
-	const struct service_env env = {.settings = s};
+	struct tls *tls = tls_new(NULL, false);
+	const struct service_env env = {.settings = s, .tls = tls};
 	char why[ACCESS_TEXT];
 	size_t count = 0;
 	struct service *one;
 	struct service_view view;
 	if (!access_check(s->proxy.services_dir, R_OK | X_OK, why, sizeof(why))) {
 		problem("services_dir", why);
+		tls_free(tls);
 		return 0;
 	}
 	check_names(s->proxy.services_dir);
@@ -111,6 +113,9 @@ static size_t check_services(const struct settings *s)
 	struct tree *t = tree_open(NULL, s->proxy.services_dir, &registry_tree_events, r);
 	if (t == NULL)
 		problem("services_dir", strerror(errno));
+	const char *first = s->proxy.default_certificate;
+	if (t != NULL && first[0] != '\0' && registry_find(r, first) == NULL)
+		problem("default_certificate", "there is no service of that name");
 	for (size_t i = 0; t != NULL && (one = registry_next(r, &i)) != NULL; count++) {
 		service_view(one, &view);
 		check_site(&view);
@@ -118,6 +123,7 @@ static size_t check_services(const struct settings *s)
 	if (t != NULL)
 		tree_close(t);
 	registry_free(r);
+	tls_free(tls);
 	return count;
 }
 

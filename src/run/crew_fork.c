@@ -46,10 +46,11 @@ static int by_number(const void *a, const void *b)
 static void close_others(const struct estate *e)
 {
 	size_t n = 0;
-	int *keep = mem_alloc((e->nlisteners + 8) * sizeof(int));
+	int *keep = mem_alloc((e->nlisteners + 9) * sizeof(int));
 	for (size_t i = 0; i < e->nlisteners; i++)
 		keep[n++] = e->listeners[i].fd;
-	const int own[] = {0, 1, 2, e->life[0], e->news[1], e->log_fd, e->board_fd};
+	const int own[] = {0,          1,         2,           e->life[0],
+			   e->news[1], e->log_fd, e->board_fd, tls_tickets_fd(e->tickets)};
 	for (size_t i = 0; i < sizeof(own) / sizeof(own[0]); i++) {
 		if (own[i] >= 0)
 			keep[n++] = own[i];
@@ -90,6 +91,7 @@ static void child(struct crew *c, struct hand *h)
 		.news_fd = e->news[1],
 		.life_fd = e->life[0],
 		.log_fd = e->log_fd,
+		.tickets = e->tickets,
 		.elder = c->elder,
 	};
 	_exit(worker_run(&args));

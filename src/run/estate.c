@@ -15,10 +15,15 @@
 
 #define ESTATE_MAX (1u << 20)
 
+static int tickets_fd(const struct estate *e)
+{
+	return e->tickets == NULL ? -1 : tls_tickets_fd(e->tickets);
+}
+
 static void each_fd(const struct estate *e, bool cloexec)
 {
 	const int fds[] = {e->board_fd, e->lock_fd, e->life[0], e->life[1],
-			   e->news[0],  e->news[1], e->log_fd};
+			   e->news[0],  e->news[1], e->log_fd,  tickets_fd(e)};
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
 		if (fds[i] > 2)
 			sock_set_cloexec(fds[i], cloexec);
@@ -33,6 +38,8 @@ static void format(const struct estate *e, struct buf *b)
 {
 	buf_printf(b, "handover 1\ngeneration %u\nslots %u\nboard %d\nlock %d\n", e->generation,
 		   e->slots, e->board_fd, e->lock_fd);
+	if (e->tickets != NULL)
+		buf_printf(b, "tickets %d\n", tickets_fd(e));
 	buf_printf(b, "life %d %d\nnews %d %d\nlog %d %s\n", e->life[0], e->life[1], e->news[0],
 		   e->news[1], e->log_fd, e->log_path);
 	for (size_t i = 0; i < e->nlisteners; i++) {
@@ -129,7 +136,7 @@ enum {
 /* What the line gave; 0: not known (skipped); −1: it is not as it should be. */
 static int read_line(struct estate *e, const char *line)
 {
-	int path = 0;
+	int path = 0, tickets;
 	unsigned version;
 	if (strncmp(line, "listener ", 9) == 0)
 		return read_listener(e, line) ? 0 : -1;
@@ -147,6 +154,10 @@ static int read_line(struct estate *e, const char *line)
 		return HAS_BOARD;
 	if (sscanf(line, "lock %d", &e->lock_fd) == 1)
 		return HAS_LOCK;
+	if (sscanf(line, "tickets %d", &tickets) == 1) {
+		e->tickets = tls_tickets_attach(tickets);
+		return 0;
+	}
 	if (sscanf(line, "life %d %d", &e->life[0], &e->life[1]) == 2)
 		return HAS_LIFE;
 	if (sscanf(line, "news %d %d", &e->news[0], &e->news[1]) == 2)
@@ -181,6 +192,8 @@ bool estate_read(int fd, struct estate *e)
 
 void estate_free(struct estate *e)
 {
+	tls_tickets_free(e->tickets);
+	e->tickets = NULL;
 	mem_free(e->listeners);
 	mem_free(e->workers);
 	mem_free(e->leases);

@@ -27,6 +27,7 @@ bool gather_is_urgent(const struct status *last, const struct status *now)
 	return last->state != now->state || last->generation != now->generation ||
 	       last->settings != now->settings || strcmp(last->hosts, now->hosts) != 0 ||
 	       strcmp(last->path, now->path) != 0 || strcmp(last->error, now->error) != 0 ||
+	       last->tls != now->tls || strcmp(last->certificate, now->certificate) != 0 ||
 	       !gather_same_file(last->pause, now->pause) ||
 	       !gather_same_file(last->stop, now->stop) ||
 	       (last->draining != 0 && now->draining == 0) ||
@@ -39,7 +40,7 @@ bool gather_differs(const struct status *last, const struct status *now)
 	if (last->in_flight != now->in_flight || last->draining != now->draining ||
 	    last->tunnels != now->tunnels || last->held != now->held ||
 	    last->requests != now->requests || last->errors != now->errors ||
-	    last->cut_off != now->cut_off || last->tls != now->tls)
+	    last->cut_off != now->cut_off)
 		return true;
 	for (size_t i = 0; i < now->ntargets && i < last->ntargets; i++) {
 		if (last->targets[i].in_flight != now->targets[i].in_flight)

@@ -14,7 +14,7 @@ const struct help_verb help_verbs[] = {
 	{"run", HELP_BUILT_IN, "[OPTIONS]", "run the proxy in the foreground",
 	 "SIGTERM drains and ends, SIGHUP reloads and upgrades in one, SIGUSR1 reopens log files.\n"
 	 "\n"
-	 "  kamal-proxy run --http-port 8080 --services-dir /srv/sites\n"},
+	 "  kamal-proxy run --http-port 8080 --https-port 8443 --services-dir /srv/sites\n"},
 	{"list", HELP_BUILT_IN, "[--json]", "all services in a table (also: ls)",
 	 WHERE "\n  kamal-proxy list --json\n"},
 	{"status", HELP_BUILT_IN, "SERVICE [--json]", "one service in full",
@@ -119,13 +119,14 @@ void help_print_all(FILE *to)
 		if (help_verbs[i].kind != HELP_LATER)
 			fprintf(to, "  %-10s %s\n", help_verbs[i].name, help_verbs[i].summary);
 	}
-	fprintf(to, "\n"
-		    "  kamal-proxy run --http-port 8080 --services-dir /srv/sites\n"
-		    "  cd /srv/sites/blog && mv app.sock.new app.sock && kamal-proxy wait blog "
-		    "--drained\n\n"
-		    "Each command: kamal-proxy COMMAND --help. Exit codes: 0 done, 1 it did not "
-		    "happen, 2 wrong "
-		    "usage.\n");
+	fprintf(to,
+		"\n"
+		"  kamal-proxy run --http-port 8080 --https-port 8443 --services-dir /srv/sites\n"
+		"  cd /srv/sites/blog && mv app.sock.new app.sock && kamal-proxy wait blog "
+		"--drained\n\n"
+		"Each command: kamal-proxy COMMAND --help. Exit codes: 0 done, 1 it did not "
+		"happen, 2 wrong "
+		"usage.\n");
 }
 
 void help_print_verb(FILE *to, const struct help_verb *v)

@@ -25,7 +25,8 @@ static const char *unix_path(const struct listen_address *a)
 	return a->text + sizeof(UNIX_PREFIX) - 1;
 }
 
-static bool plan_add(struct listen_plan *plan, const char *ip, unsigned port, bool optional)
+static bool plan_add(struct listen_plan *plan, const char *ip, unsigned port, bool optional,
+		     bool tls)
 {
 	struct listen_address *a = &plan->address[plan->count];
 	char host[SOCK_ADDR_TEXT];
@@ -46,14 +47,33 @@ static bool plan_add(struct listen_plan *plan, const char *ip, unsigned port, bo
 	if (port == 0)
 		return true;
 	sock_addr_text(&a->addr.ss, host, &told);
+	a->tls = tls;
 	bool v6 = a->addr.ss.ss_family == AF_INET6;
 	snprintf(a->text, sizeof(a->text), "%s%s%s:%u", v6 ? "[" : "", host, v6 ? "]" : "", port);
 	plan->count++;
 	return true;
 }
 
+/* Everywhere, or where `bind` says; false: *wrong is no address. */
+static bool plan_port(const struct proxy_settings *p, struct listen_plan *plan, unsigned port,
+		      bool tls, const char **wrong)
+{
+	if (p->bind.count == 0) {
+		plan_add(plan, "0.0.0.0", port, false, tls);
+		plan_add(plan, "::", port, true, tls);
+	}
+	for (size_t i = 0; i < p->bind.count; i++) {
+		*wrong = p->bind.item[i];
+		bool once = strncmp(*wrong, UNIX_PREFIX, sizeof(UNIX_PREFIX) - 1) == 0;
+		if (!(once && tls) && !plan_add(plan, *wrong, port, false, tls))
+			return false;
+	}
+	return true;
+}
+
 bool listen_plan(const struct proxy_settings *p, struct listen_plan *plan, char *why, size_t size)
 {
+	const char *wrong = NULL;
 	unsigned port = p->http_port <= 65535 ? (unsigned)p->http_port : 65536;
 	*plan = (struct listen_plan){0};
 	if (port > 65535) {
@@ -61,18 +81,18 @@ bool listen_plan(const struct proxy_settings *p, struct listen_plan *plan, char 
 			 (unsigned long long)p->http_port);
 		return false;
 	}
-	plan->address = mem_zero((p->bind.count + 2) * sizeof(*plan->address));
-	if (p->bind.count == 0) {
-		plan_add(plan, "0.0.0.0", port, false);
-		plan_add(plan, "::", port, true);
+	if (p->https_port != 0 && p->https_port == p->http_port) {
+		snprintf(why, size, "https_port = %u: http_port has it already; change one of them",
+			 port);
+		return false;
 	}
-	for (size_t i = 0; i < p->bind.count; i++) {
-		if (plan_add(plan, p->bind.item[i], port, false))
-			continue;
+	plan->address = mem_zero(2 * (p->bind.count + 2) * sizeof(*plan->address));
+	if (!plan_port(p, plan, port, false, &wrong) ||
+	    !plan_port(p, plan, (unsigned)p->https_port, true, &wrong)) {
 		snprintf(why, size,
 			 "bind = %s: neither a numeric address (127.0.0.1, ::1) nor unix:/path (at "
 			 "most %zu bytes)",
-			 p->bind.item[i], sizeof(plan->address[0].text) - 1);
+			 wrong, sizeof(plan->address[0].text) - 1);
 		listen_plan_free(plan);
 		return false;
 	}
@@ -104,13 +124,13 @@ static void explain(const struct listen_address *a, int err, char *why, size_t s
 		snprintf(
 			why, size,
 			"cannot listen on %s: ports below 1024 need a privilege; start as root, or "
-			"with CAP_NET_BIND_SERVICE, or set another http_port",
-			a->text);
+			"with CAP_NET_BIND_SERVICE, or set another %s",
+			a->text, a->tls ? "https_port (0: none)" : "http_port");
 	else if (err == EADDRINUSE)
 		snprintf(why, size,
 			 "cannot listen on %s: another program has this port (see: ss -ltnp 'sport "
-			 "= :%u'); stop it, or set another http_port",
-			 a->text, port);
+			 "= :%u'); stop it, or set another %s",
+			 a->text, port, a->tls ? "https_port (0: none)" : "http_port");
 	else if (err == EADDRNOTAVAIL)
 		snprintf(why, size,
 			 "cannot listen on %s: this machine does not have the address; change bind",
@@ -204,7 +224,7 @@ bool listen_open(const struct listen_plan *plan, unsigned slots, struct listen_s
 				mem_free(all);
 				return false;
 			}
-			all[n] = (struct listen_socket){.fd = fd, .slot = slot};
+			all[n] = (struct listen_socket){.fd = fd, .slot = slot, .tls = a->tls};
 			snprintf(all[n++].address, sizeof(all[0].address), "%s", a->text);
 		}
 	}

@@ -74,6 +74,13 @@ static void tree_gone(void *user, struct site *site)
 		publisher_gone(m->publisher, site->name);
 }
 
+static void certificate_changed(void *user, const char *service)
+{
+	struct master *m = user;
+	if (m->publisher != NULL)
+		publisher_news(m->publisher, str_of(service));
+}
+
 static void tree_misnamed(void *user, const char *name)
 {
 	const struct master *m = user;
@@ -240,6 +247,7 @@ static void tick(struct ev_loop *loop, ev_timer *w, int revents)
 	if (++m->ticks % TICKS_A_SECOND != 0)
 		return;
 	crew_tick(&m->crew);
+	tls_tickets_turn(m->estate.tickets, (int64_t)time(NULL));
 	news_check_lost(&m->news);
 }
 
@@ -253,6 +261,8 @@ static bool open_tree(struct master *m)
 		.timers = m->timers,
 		.settings = m->settings,
 		.board = m->estate.board,
+		.tls = m->settings->proxy.https_port != 0 ? tls_new(NULL, false) : NULL,
+		.news = certificate_changed,
 		.user = m,
 	};
 	m->registry = registry_new(&m->env, NULL);
@@ -347,6 +357,7 @@ static void fini(struct master *m)
 	if (m->tree != NULL)
 		tree_close(m->tree);
 	registry_free(m->registry);
+	tls_free(m->env.tls);
 	board_free(m->estate.board);
 	estate_free(&m->estate);
 	timers_free(m->timers);

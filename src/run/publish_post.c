@@ -157,7 +157,7 @@ static void join(const struct strings *list, const char *none, char **out)
 	buf_free(&b);
 }
 
-static void describe(const struct service *s, struct status *now)
+static void describe(const struct service *s, const struct service_view *view, struct status *now)
 {
 	const struct service_settings *set = service_settings(s);
 	const char *own = strchr(now->service, '.') != NULL ? now->service : "*";
@@ -166,6 +166,9 @@ static void describe(const struct service *s, struct status *now)
 	join(&set->hosts, own, &now->hosts);
 	join(&set->path_prefix, "/", &now->path);
 	now->tls = set->tls;
+	char certificate[CERT_TEXT_MAX];
+	cert_describe(view->cert, certificate, sizeof(certificate));
+	status_set_text(&now->certificate, certificate);
 }
 
 static void compose(struct publisher *p, struct post *post, const struct service *s,
@@ -183,7 +186,7 @@ static void compose(struct publisher *p, struct post *post, const struct service
 	};
 	status_init(now);
 	str_copy(now->service, sizeof(now->service), str_of(post->name));
-	describe(s, now);
+	describe(s, view, now);
 	gather_status(&g, now);
 	count_handoff(post, view->site, &now->generation);
 	now->since_ms = now_ms();

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -141,6 +142,17 @@ static bool open_log(const struct proxy_settings *p, const struct account *a, st
 	return true;
 }
 
+static bool make_tickets(struct estate *e)
+{
+	if (e->tickets == NULL)
+		e->tickets = tls_tickets_new();
+	if (e->tickets == NULL)
+		args_fail(EXIT_USAGE, "cannot make shared memory: %s", strerror(errno));
+	else
+		tls_tickets_turn(e->tickets, (int64_t)time(NULL));
+	return e->tickets != NULL;
+}
+
 static bool open_pipes(struct estate *e)
 {
 	if (pipe2(e->life, O_CLOEXEC) == 0 && pipe2(e->news, O_CLOEXEC | O_NONBLOCK) == 0) {
@@ -247,7 +259,7 @@ bool start_fresh(struct settings *s, struct estate *e)
 	if (!open_ports(&s->proxy, &l, e) || !open_log(&s->proxy, &a, e))
 		return false;
 	lock_sign(&l);
-	if (step_down(&a, &l) && start_check_access(s) && open_pipes(e))
+	if (step_down(&a, &l) && start_check_access(s) && open_pipes(e) && make_tickets(e))
 		return true;
 	lock_leave(&l);
 	return false;
@@ -285,6 +297,8 @@ bool start_restored(struct settings *s, const char *handover, struct estate *e)
 		args_fail(EXIT_USAGE, "cannot make shared memory: %s", strerror(errno));
 		return false;
 	}
+	if (!make_tickets(e))
+		return false;
 	if (s->proxy.worker_count > e->slots)
 		s->proxy.worker_count = e->slots;
 	take_log_over(&s->proxy, e);

@@ -17,8 +17,9 @@
 #include "run/args.h"
 #include "run/listen.h"
 
-#define CHECK_LIMIT 30.0 /* seconds */
+#define CHECK_LIMIT 120.0 /* seconds: ten thousand certificates take ten */
 #define AGAIN_SECONDS 1
+#define TLS_PREFIX "tls:" /* of an address of https_port */
 
 static void too_long(struct ev_loop *loop, ev_timer *w, int revents)
 {
@@ -50,7 +51,8 @@ char *upgrade_in_force(const struct settings *s, const struct estate *e)
 	buf_printf(&b, "slots=%u;runtime_dir=%s;listen=", e->slots, s->proxy.runtime_dir);
 	for (size_t i = 0; i < e->nlisteners; i++) {
 		if (e->listeners[i].slot == 0)
-			buf_printf(&b, "%s%s", i == 0 ? "" : ",", e->listeners[i].address);
+			buf_printf(&b, "%s%s%s", i == 0 ? "" : ",",
+				   e->listeners[i].tls ? TLS_PREFIX : "", e->listeners[i].address);
 	}
 	char *text = str_dup(buf_str(&b));
 	buf_free(&b);
@@ -156,11 +158,14 @@ void upgrade_fini(struct upgrade *u)
 }
 
 /* Is the address among those, comma-separated? */
-static bool has_address(struct str list, const char *address)
+static bool has_address(struct str list, const struct listen_address *a)
 {
 	struct str part;
 	while (str_split(&list, ',', &part)) {
-		if (str_eq(part, str_of(address)))
+		bool tls = str_has_prefix(part, STR(TLS_PREFIX));
+		size_t skip = tls ? sizeof(TLS_PREFIX) - 1 : 0;
+		if (tls == a->tls &&
+		    str_eq(str_make(part.p + skip, part.n - skip), str_of(a->text)))
 			return true;
 	}
 	return false;
@@ -177,15 +182,17 @@ static bool same_addresses(const struct settings *s, struct str in_force, char *
 		count++;
 	bool same = true;
 	for (size_t i = 0; same && i < plan.count; i++) {
-		bool has = has_address(in_force, plan.address[i].text);
+		bool has = has_address(in_force, &plan.address[i]);
 		found += has;
 		same = has || plan.address[i].optional;
 	}
 	listen_plan_free(&plan);
 	if (same && found == count)
 		return true;
-	snprintf(why, size, "restart needed: bind or http_port differ from what is in force (%.*s)",
-		 STR_ARG(in_force));
+	snprintf(
+		why, size,
+		"restart needed: bind, http_port or https_port differ from what is in force (%.*s)",
+		STR_ARG(in_force));
 	return false;
 }
 

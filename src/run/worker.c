@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,45 +12,16 @@
 
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/timer.h"
-#include "files/tree.h"
 #include "front/h1front.h"
-#include "net/listener.h"
-#include "net/sock.h"
+#include "front/tlsfront.h"
 #include "proxy/exchange.h"
-#include "proxy/proxy.h"
 #include "run/lock.h"
+#include "worker_internal.h"
 
 #define HEARTBEAT 0.5   /* s */
 #define ORPHAN_POLL 0.1 /* s between looks whether a new master holds the lock */
 #define ANSWER_HEAD_MAX (64 * 1024)
 #define GIVE_UP 0.5 /* s for those who were held to the end to take their answer */
-
-struct door {
-	struct listener listener;
-	struct worker *worker;
-	const struct listen_socket *socket;
-	unsigned port;
-};
-
-enum life { LIFE_SERVING, LIFE_RETIRING, LIFE_ENDING };
-
-struct worker {
-	const struct worker_args *args;
-	struct proxy proxy;
-	struct service_env env;
-	struct tree *tree;
-	struct board_worker *line; /* in the scoreboard */
-	struct door *doors;
-	ev_io signals, life;
-	ev_timer heartbeat, orphan, end;
-	ev_prepare turn;
-	int signal_fd;
-	enum life state;
-	bool gave_up; /* the held ones have been answered */
-	uint64_t accepted;
-	uint64_t dropped; /* lines of the access log, as last said */
-};
 
 static uint64_t monotonic_ms(void)
 {
@@ -60,67 +30,7 @@ static uint64_t monotonic_ms(void)
 	return (uint64_t)ts.tv_sec * 1000 + (uint64_t)ts.tv_nsec / 1000000;
 }
 
-/* ---- accepting ---- */
-
-static void on_accepted(struct listener *l, int fd, const struct sockaddr_storage *from)
-{
-	struct door *d = container_of(l, struct door, listener);
-	d->worker->accepted++;
-	h1front_accept(&d->worker->proxy, fd, from, d->port);
-}
-
-static bool is_ours(const struct worker *w, const struct listen_socket *s)
-{
-	const struct board_master *m = board_master(w->args->board);
-	return w->state == LIFE_SERVING && m->owner[s->slot] == w->args->region + 1;
-}
-
-static void tend_doors(struct worker *w)
-{
-	for (size_t i = 0; i < w->args->nlisteners; i++) {
-		struct door *d = &w->doors[i];
-		if (is_ours(w, d->socket))
-			listener_start(&d->listener, w->proxy.loop);
-		else
-			listener_stop(&d->listener, w->proxy.loop);
-	}
-}
-
-static unsigned port_of(int fd)
-{
-	struct sockaddr_storage ss = {.ss_family = AF_UNSPEC};
-	socklen_t len = sizeof(ss);
-	char host[SOCK_ADDR_TEXT];
-	unsigned port = 0;
-	if (getsockname(fd, (struct sockaddr *)&ss, &len) == 0)
-		sock_addr_text(&ss, host, &port);
-	return port;
-}
-
-static void make_doors(struct worker *w)
-{
-	size_t n = w->args->nlisteners;
-	w->doors = mem_zero((n + 1) * sizeof(*w->doors));
-	for (size_t i = 0; i < n; i++) {
-		struct door *d = &w->doors[i];
-		d->worker = w;
-		d->socket = &w->args->listeners[i];
-		d->port = port_of(d->socket->fd);
-		listener_init(&d->listener, d->socket->fd, on_accepted);
-	}
-}
-
 /* ---- ending ---- */
-
-/* Nobody else accepts from these sockets: what has queued there is served, then they are closed. */
-static void close_doors(struct worker *w)
-{
-	for (size_t i = 0; i < w->args->nlisteners; i++) {
-		listener_drain(&w->doors[i].listener);
-		listener_stop(&w->doors[i].listener, w->proxy.loop);
-		close(w->doors[i].socket->fd);
-	}
-}
 
 static void begin_end(struct worker *w)
 {
@@ -137,8 +47,14 @@ static void retire(struct worker *w)
 	if (w->state != LIFE_SERVING)
 		return;
 	w->state = LIFE_RETIRING;
-	tend_doors(w);
+	worker_tend_doors(w);
 	begin_end(w);
+}
+
+static void close_idle(struct worker *w)
+{
+	tlsfront_close_idle(&w->proxy);
+	h1front_close_idle(&w->proxy);
 }
 
 static void shut_down(struct worker *w)
@@ -146,11 +62,11 @@ static void shut_down(struct worker *w)
 	if (w->state == LIFE_ENDING)
 		return;
 	if (w->state == LIFE_SERVING) {
-		close_doors(w);
+		worker_close_doors(w);
 		begin_end(w);
 	}
 	w->state = LIFE_ENDING;
-	h1front_close_idle(&w->proxy);
+	close_idle(w);
 }
 
 static void on_end(struct ev_loop *loop, ev_timer *t, int revents)
@@ -170,6 +86,7 @@ static void on_end(struct ev_loop *loop, ev_timer *t, int revents)
 	if (w->proxy.nfronts != 0)
 		log_info("ends with %zu connections open: shutdown_timeout is over",
 			 w->proxy.nfronts);
+	tlsfront_close_all(&w->proxy);
 	h1front_close_all(&w->proxy);
 	ev_break(loop, EVBREAK_ALL);
 }
@@ -181,7 +98,7 @@ static void on_turn(struct ev_loop *loop, ev_prepare *p, int revents)
 	(void)revents;
 	struct worker *w = container_of(p, struct worker, turn);
 	if (w->state == LIFE_ENDING)
-		h1front_close_idle(&w->proxy);
+		close_idle(w);
 	if (w->proxy.nfronts == 0)
 		ev_break(loop, EVBREAK_ALL);
 }
@@ -204,7 +121,7 @@ static void on_signal(struct ev_loop *loop, ev_io *io, int revents)
 					  "the old one",
 					  w->args->settings->proxy.access_log, strerror(errno));
 			break;
-		default: tend_doors(w);
+		default: worker_tend_doors(w);
 		}
 	}
 }
@@ -231,7 +148,7 @@ static void on_orphan(struct ev_loop *loop, ev_timer *t, int revents)
 	log_info("a new master is there: making way");
 	if (w->state != LIFE_SERVING)
 		return;
-	close_doors(w);
+	worker_close_doors(w);
 	begin_end(w);
 	w->state = LIFE_RETIRING;
 }
@@ -304,6 +221,9 @@ static void init_proxy(struct worker *w)
 	}
 	list_init(&p->free_exchanges);
 	list_init(&p->fronts);
+	list_init(&p->handshakes);
+	if (s->https_port != 0)
+		p->tls = tls_new(w->args->tickets, false);
 	p->head_memory = mem_alloc(PROXY_HEAD_MAX);
 	p->head = mem_alloc(sizeof(*p->head));
 }
@@ -316,11 +236,14 @@ static void init_services(struct worker *w)
 		.settings = w->args->settings,
 		.board = w->args->board,
 		.region = board_region(w->args->board, w->args->region),
+		.tls = w->proxy.tls,
 		.news = on_news,
 		.look = on_look,
 		.user = w,
 	};
 	w->proxy.registry = registry_new(&w->env, w->args->elder);
+	if (w->proxy.tls != NULL)
+		tls_set_choose(w->proxy.tls, registry_choose_certificate, w->proxy.registry);
 	w->tree = tree_open(w->proxy.loop, w->args->settings->proxy.services_dir,
 			    &registry_tree_events, w->proxy.registry);
 	if (w->tree == NULL) {
@@ -363,6 +286,7 @@ static void fini(struct worker *w)
 	tree_close(w->tree);
 	registry_free(w->proxy.registry);
 	exchange_free_all(&w->proxy);
+	tls_free(w->proxy.tls);
 	accesslog_free(w->proxy.log);
 	timers_free(w->proxy.timers);
 	conn_io_fini(&w->proxy.io);
@@ -385,12 +309,12 @@ int worker_run(const struct worker_args *args)
 	lock_join(args->settings->proxy.runtime_dir, board_master(args->board)->crew);
 	init_proxy(&w);
 	init_services(&w);
-	make_doors(&w);
+	worker_make_doors(&w);
 	init_signals(&w);
 	init_watchers(&w);
 	on_heartbeat(w.proxy.loop, &w.heartbeat, 0);
 	w.line->ready = 1;
-	tend_doors(&w);
+	worker_tend_doors(&w);
 
 	ev_run(w.proxy.loop, 0);
 	fini(&w);

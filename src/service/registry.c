@@ -4,6 +4,8 @@
 
 #include "base/map.h"
 #include "base/mem.h"
+#include "http/message.h"
+#include "net/sock.h"
 #include "service/route.h"
 
 struct registry {
@@ -68,6 +70,53 @@ struct service *registry_route(const struct registry *r, struct str host, struct
 			       size_t *prefix_len)
 {
 	return routes_find(r->book.routes, host, path, prefix_len);
+}
+
+struct service *registry_root(const struct registry *r, struct str host)
+{
+	size_t prefix_len;
+
+	return routes_find(r->book.routes, host, STR("/"), &prefix_len);
+}
+
+static struct tls_cert *default_certificate(struct registry *r)
+{
+	const char *name = r->book.env->settings->proxy.default_certificate;
+	struct service *s = name[0] == '\0' ? NULL : registry_find(r, name);
+
+	if (s != NULL && service_has_tls(s))
+		return service_certificate(s);
+	s = service_first_secure(&r->book);
+	return s == NULL ? NULL : service_certificate(s);
+}
+
+static bool is_address(struct str host)
+{
+	char text[SOCK_ADDR_TEXT];
+	struct sock_addr addr;
+
+	return str_copy(text, sizeof(text), host) && sock_addr_parse(text, 0, &addr);
+}
+
+struct tls_cert *registry_choose_certificate(void *user, struct str name)
+{
+	struct registry *r = user;
+	char memory[256];
+	struct str host;
+	struct service *s;
+
+	if (name.n == 0)
+		return default_certificate(r);
+	if (!host_normalise(name, memory, sizeof(memory), &host))
+		return NULL;
+	s = registry_root(r, host);
+	/* An address is no server name (RFC 6066 3), and yet some clients put theirs there. */
+	if (s == NULL)
+		return is_address(host) ? default_certificate(r) : NULL;
+	if (service_has_tls(s))
+		return service_certificate(s);
+	struct tls_cert *other = default_certificate(r);
+	return other != NULL ? other : cert_book_nobody(&r->book.certs);
 }
 
 struct service *registry_find(const struct registry *r, const char *name)

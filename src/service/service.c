@@ -113,6 +113,7 @@ static void on_unused(struct peer_home *h)
 	if (s->home.board != &scratch)
 		board_service_release(s->home.board);
 	claims_free(s->claims);
+	cert_fini(&s->cert);
 	service_free_settings(s);
 	service_free_rollout(s);
 	mem_free(s->error);
@@ -127,6 +128,11 @@ static const struct peer_home_ops home_ops = {
 	.unused = on_unused,
 };
 
+static void on_cert_changed(struct cert *c)
+{
+	service_news(container_of(c, struct service, cert));
+}
+
 /* ---- life ---- */
 
 void service_book_init(struct service_book *b, const struct service_env *env)
@@ -134,6 +140,15 @@ void service_book_init(struct service_book *b, const struct service_env *env)
 	*b = (struct service_book){.env = env, .routes = routes_new()};
 	list_init(&b->touched);
 	list_init(&b->removed);
+	list_init(&b->secure);
+	cert_book_init(&b->certs, env->tls, env->loop, env->region == NULL);
+	b->certs.changed = on_cert_changed;
+}
+
+static void service_orphan(struct service *s)
+{
+	cert_fini(&s->cert);
+	s->book = NULL;
 }
 
 void service_book_fini(struct service_book *b)
@@ -141,7 +156,8 @@ void service_book_fini(struct service_book *b)
 	struct list *node;
 
 	while ((node = list_pop_front(&b->removed)) != NULL)
-		container_of(node, struct service, removed_node)->book = NULL;
+		service_orphan(container_of(node, struct service, removed_node));
+	cert_book_fini(&b->certs);
 	routes_free(b->routes);
 }
 
@@ -198,6 +214,8 @@ struct service *service_new(struct service_book *b, struct site *site)
 	s->env = b->env;
 	s->book = b;
 	list_init(&s->removed_node);
+	list_init(&s->secure_node);
+	cert_init(&s->cert, &b->certs, s->name);
 	service_wait_init(s);
 	service_doors_init(s);
 	home_init(s);
@@ -214,8 +232,10 @@ void service_update(struct service *s, struct site *site, unsigned what,
 	service_hold(s);
 	s->site = site;
 	s->home.dir = site->path;
-	if ((what & (TREE_NEW | TREE_SETTINGS)) != 0)
+	if ((what & (TREE_NEW | TREE_SETTINGS)) != 0) {
 		service_read_settings(s, elder);
+		service_update_certificate(s, elder);
+	}
 	if ((what & (TREE_NEW | TREE_SOCKETS)) != 0 &&
 	    balance_update(&s->home, site->sockets, site->nsockets))
 		tell = true;
@@ -236,6 +256,7 @@ void service_remove(struct service *s)
 	s->look_due = false;
 	claims_drop(s->claims);
 	claims_settle(s->book);
+	list_remove(&s->secure_node);
 	balance_update(&s->home, NULL, 0);
 	service_settle_door(s);
 	service_publish(s);

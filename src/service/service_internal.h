@@ -33,7 +33,9 @@ struct service {
 	uint64_t looked_at;                      /* peer_clock */
 	const struct service_settings *settings; /* in force; NULL: none were ever good */
 	uint64_t stamp;
-	char *error; /* why newer settings are not in force; NULL: they are */
+	struct cert cert;
+	struct list secure_node; /* in book->secure */
+	char *error;             /* why newer settings are not in force; NULL: they are */
 	struct claims *claims;
 	const struct rollout_settings *rollout; /* in force; NULL: nobody meets the canary */
 	struct errorpages *pages;
@@ -90,6 +92,8 @@ void service_tell_door(struct service *s);
 /* Reads them anew and claims what they say, or notes why not. */
 void service_read_settings(struct service *s, const struct service *elder);
 void service_free_settings(struct service *s);
+/* After the settings, or tls.pem, have changed. */
+void service_update_certificate(struct service *s, const struct service *elder);
 void service_free_rollout(struct service *s);
 
 struct claims *claims_new(struct service *s);

@@ -134,7 +134,8 @@ void service_view(const struct service *s, struct service_view *v)
 {
 	const char *conflict = claims_conflict(s->claims);
 
-	*v = (struct service_view){.kind = VIEW_OK, .stamp = s->stamp, .site = s->site};
+	*v = (struct service_view){
+		.kind = VIEW_OK, .stamp = s->stamp, .site = s->site, .cert = &s->cert};
 	v->error = s->error;
 	if (s->settings == NULL) {
 		v->kind = VIEW_INVALID;
@@ -143,6 +144,8 @@ void service_view(const struct service *s, struct service_view *v)
 		if (v->error == NULL) /* bad settings may be why: they are to be mended first */
 			v->error = conflict;
 	}
+	if (v->error == NULL)
+		v->error = s->cert.error;
 	if (v->error == NULL && s->site != NULL)
 		v->error = s->site->error;
 }

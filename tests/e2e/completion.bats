@@ -59,7 +59,7 @@ typed() {
 	same "--message" "$(words stop web --m)"
 	same "--percent" "$(words rollout set web --per)"
 	lacks "--tls-redirect" "$(words run --tls)"
-	same "" "$(words run --https)" # not built
+	same "" "$(words run --metrics)" # not built
 	for file in "deploy web --target" "rollout deploy web --target" "run -c" "run --services-dir" \
 		"pause web --"; do
 		# shellcheck disable=SC2086

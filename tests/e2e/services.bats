@@ -92,9 +92,9 @@ load helper
 
 @test "an option of a later day says that it is not built yet" {
 	service web
-	ini web 'tls = true'
+	ini web 'buffer_requests = true'
 	start_proxy
-	says() { contains tls "$(field web error)" 2>/dev/null; }
+	says() { contains buffer_requests "$(field web error)" 2>/dev/null; }
 	eventually says
 	stop_proxy
 }

@@ -168,7 +168,7 @@ static void test_limits(void **state)
 		{"--head-timeout 9999h", "use at most 8760h"},
 		{"--max-request-line lots", "not a size"},
 		{"--debug=maybe", "use true or false"},
-		{"--https-port 8443", "--https-port 8443: https_port is not built yet"},
+		{"--https-port 70000", "not a port; use 1 to 65535, or 0 for none"},
 		{"--h2c", "h2c is not built yet"},
 		{"--acme-email=me@example.com", "acme_email is not built yet"},
 	};
@@ -195,8 +195,9 @@ static void test_messages_name_the_place(void **state)
 	       "kamal-proxy.ini: [proxy] http_prt = 80: no such option; did you mean http_port?");
 	put(&tmp, "kamal-proxy.ini", "[proxy]\nhosts = a.example\n");
 	refuse("", "[proxy] hosts = a.example: belongs to [service]");
-	put(&tmp, "kamal-proxy.ini", "[service]\ntls = true\n");
-	refuse("", "kamal-proxy.ini: [service] tls = true: tls is not built yet");
+	put(&tmp, "kamal-proxy.ini", "[service]\nbuffer_requests = true\n");
+	refuse("", "kamal-proxy.ini: [service] buffer_requests = true: buffer_requests is not "
+		   "built yet");
 	put(&tmp, "kamal-proxy.ini", "");
 	setenv("HTTP_PORT", "http", 1);
 	refuse("", "HTTP_PORT=http: not a number");

@@ -98,7 +98,10 @@ static void test_refused(void **state)
 		{"health_check_host = http://x\n", "not a Host; write example.com"},
 		{"health_check_host = a b\n", "not a Host"},
 		{"percent = 5\n", "percent = 5: belongs to [rollout] of rollout.ini"},
-		{"tls = true\n", "tls is not built yet"},
+		{"tls = true\npath_prefix = /api\n", "the service with the host's root"},
+		{"tls_certificate_path = /a.pem\n", "go together"},
+		{"tls_client_ca = ca.pem\n", "write the whole path"},
+		{"hsts = yes\n", "max-age"},
 		{"max_request_body = 1m\n", "max_request_body is not built yet"},
 	};
 	(void)state;
@@ -187,7 +190,7 @@ static void test_set_refuses(void **state)
 	set("--socket-timeout soon", "--socket-timeout soon: not a duration");
 	set("--http-port 80", "an option of the proxy");
 	set("--percent 5", "--percent: an option of the canary; set it with --rollout");
-	set("--tls", "tls is not built yet");
+	set("--tls --path-prefix /api", "the service with the host's root");
 	set("--error-pages /x", "--error-pages is not built yet");
 	set("--socket-timeout 1s blog", "blog: not a flag");
 	set("-c x", "-c: no such flag");

@@ -157,8 +157,10 @@ static bool possible(const char *flag, const char *value, const char *in_force)
 
 static void test_restart_needed(void **state)
 {
-	const char *all = "slots=2;runtime_dir=/run/kamal-proxy;listen=0.0.0.0:80,[::]:80";
-	const char *v4 = "slots=2;runtime_dir=/run/kamal-proxy;listen=0.0.0.0:80";
+	const char *all = "slots=2;runtime_dir=/run/kamal-proxy;listen=0.0.0.0:80,[::]:80,"
+			  "tls:0.0.0.0:443,tls:[::]:443";
+	const char *v4 = "slots=2;runtime_dir=/run/kamal-proxy;listen=0.0.0.0:80,"
+			 "tls:0.0.0.0:443";
 	(void)state;
 	setenv("KAMAL_PROXY_WORKERS", "2", 1);
 	assert_true(possible(NULL, NULL, all));
@@ -167,6 +169,8 @@ static void test_restart_needed(void **state)
 	assert_true(possible("--workers", "1", all));
 	assert_false(possible("--workers", "3", all));
 	assert_false(possible("--http-port", "81", all));
+	assert_false(possible("--https-port", "444", all));
+	assert_false(possible("--https-port", "0", all));
 	assert_false(possible("--bind", "0.0.0.0", all));
 	assert_true(possible("--bind", "0.0.0.0", v4));
 	assert_false(possible("--runtime-dir", "/tmp", all));
