@@ -30,7 +30,7 @@ ALL_CFLAGS   = $(STD) $(CFLAGS) $(SANFLAGS) $(DEFINES) $(ERRORS)
 SRC_CFLAGS   = $(ALL_CFLAGS) $(STRICT) -Iinclude
 TEST_CFLAGS  = $(ALL_CFLAGS) -Wall -Wextra -Iinclude -Isrc -Itests -DUNIT_TEST
 LINK         = $(CC) $(CFLAGS) $(SANFLAGS) $(LDFLAGS)
-LIBS         = -lev -liniparser -lssl -lcrypto
+LIBS         = -lev -liniparser -lssl -lcrypto -lnghttp2
 
 SRC      := $(sort $(wildcard src/*.c src/*/*.c))
 OBJ      := $(SRC:%.c=$(OUT)/obj/%.o)

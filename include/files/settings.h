@@ -40,7 +40,7 @@ struct strings {
 	X(TEXT, log_format, "json", 1, "json (text comes later)")                                  \
 	X(TEXT, proxy_protocol, "off", 0, "off, on or the networks that speak it")                 \
 	X(LIST, trusted_proxies, "", 1, "networks whose forwarded headers are believed")           \
-	X(BOOL, h2c, "false", 0, "HTTP/2 without TLS, by prior knowledge")                         \
+	X(BOOL, h2c, "false", 1, "HTTP/2 without TLS, by prior knowledge")                         \
 	X(TEXT, default_certificate, "", 1, "service whose certificate answers without SNI")       \
 	X(DURATION, shutdown_timeout, "30s", 1, "how long requests in flight may take at the end") \
 	X(NUMBER, max_connections_per_ip, "0", 0, "connections of one address (0: no limit)")      \
@@ -52,7 +52,7 @@ struct strings {
 	X(SIZE, max_request_head, "32k", 1, "larger: 431")                                         \
 	X(SIZE, max_request_line, "8k", 1, "longer: 414")                                          \
 	X(NUMBER, max_headers, "100", 1, "more: 431")                                              \
-	X(NUMBER, max_streams, "100", 0, "concurrent HTTP/2 streams a connection")                 \
+	X(NUMBER, max_streams, "100", 1, "concurrent HTTP/2 streams a connection")                 \
 	X(DURATION, head_timeout, "10s", 1, "for a whole request head; then 408")                  \
 	X(DURATION, body_timeout, "30s", 1, "between reads of a body or writes to a client")       \
 	X(DURATION, idle_timeout, "75s", 1, "keep-alive without a request")                        \

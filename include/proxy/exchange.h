@@ -51,6 +51,7 @@ struct front {
 	bool trusted; /* in trusted_proxies */
 	const struct tls_cert
 		*cert; /* what the handshake chose; NULL: no TLS. Lives as long as the connection */
+	bool h2;       /* the client speaks HTTP/2: the log says so */
 };
 
 /* Fills in who the client is. */

@@ -16,6 +16,8 @@
 #include "proxy/accesslog.h"
 #include "service/registry.h"
 
+struct h2_hub;
+
 #define PROXY_HEAD_MAX (80 * 1024) /* the longest head we write; below CONN_ROOM_BEFORE */
 
 struct proxy {
@@ -35,8 +37,9 @@ struct proxy {
 	struct tls *tls;            /* NULL: no https listener */
 	struct list fronts;         /* the clients' HTTP/1 connections */
 	struct list handshakes;     /* those whose TLS handshake is under way */
-	size_t nfronts;             /* all of them */
-	bool retiring;              /* each client is told to go with its next answer */
+	struct h2_hub *h2; /* the HTTP/2 ones, and what they share; NULL before the first */
+	size_t nfronts;    /* all of them */
+	bool retiring;     /* each client is told to go with its next answer */
 };
 
 #endif

@@ -14,6 +14,9 @@ bool start_fresh(struct settings *s, struct estate *e);
 /* handover: the memfd's number, from the environment. */
 bool start_restored(struct settings *s, const char *handover, struct estate *e);
 
+/* log_level and debug. */
+void start_set_log_level(const struct proxy_settings *p);
+
 /* The access log as the settings want it: −1 when it is off. −2 and errno when it cannot be
    opened. */
 int start_open_log(const struct proxy_settings *p);

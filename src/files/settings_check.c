@@ -26,6 +26,7 @@ static const struct range ranges[] = {
 	{"https_port", 0, 65535, "not a port; use 1 to 65535, or 0 for none"},
 	{"metrics_port", 0, 65535, "not a port; use 1 to 65535, or 0 for none"},
 	{"max_headers", 1, 256, "out of range; use 1 to 256"},
+	{"max_streams", 1, 10000, "out of range; use 1 to 10000"},
 	{"max_request_head", 1024, 65536, "out of range; use 1k to 64k"},
 	{"max_request_line", 64, 65536, "out of range; use 64 to 64k"},
 	{"max_idle_upstream", 0, 65536, "out of range; use 0 to 65536"},

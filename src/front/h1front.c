@@ -2,6 +2,7 @@
 #include "front/h1front.h"
 
 #include "base/mem.h"
+#include "front/h2front.h"
 #include "h1front_internal.h"
 #include "net/sock.h"
 
@@ -130,8 +131,16 @@ static void begin_request(struct h1front *f, struct head *h, struct str raw, siz
 	f->in_hand = 0;
 }
 
-static size_t take_head(struct h1front *f, struct str in)
+/* Is it another protocol that begins here? Asked only of what is no request. */
+static bool is_h2(const struct h1front *f, struct str in)
 {
+	return f->proxy->settings->h2c && f->front.cert == NULL && !f->used &&
+	       h2front_is_preface(in);
+}
+
+static size_t take_head(struct h1front *f, struct slice slice)
+{
+	struct str in = slice_str(slice);
 	struct proxy *p = f->proxy;
 	bool hopeless = f->seen != 0 && in.n <= p->request_limits.head &&
 			!h1_may_be_whole(in, f->seen);
@@ -144,6 +153,10 @@ static size_t take_head(struct h1front *f, struct str in)
 		if (first)
 			h1front_set_deadline(f);
 		return 0;
+	}
+	if (r == H1_VERSION && is_h2(f, in)) {
+		h2front_take(p, &f->conn, &f->front, slice);
+		return in.n;
 	}
 	if (r != H1_DONE) {
 		refuse(f, h1_result_status(r));
@@ -192,7 +205,7 @@ static size_t take_some(struct h1front *f, struct slice in)
 	switch (f->phase) {
 	case H1_PHASE_HEAD:
 		/* Who does not take its answers gets no more of them. */
-		return conn_unsent(&f->conn) == 0 ? take_head(f, slice_str(in)) : 0;
+		return conn_unsent(&f->conn) == 0 ? take_head(f, in) : 0;
 	case H1_PHASE_REQUEST: return take_body(f, in);
 	case H1_PHASE_SKIP: return skip_body(f, in);
 	case H1_PHASE_LINGER: break;

@@ -3,6 +3,7 @@
 
 #include "base/mem.h"
 #include "front/h1front.h"
+#include "front/h2front.h"
 #include "proxy/exchange.h"
 #include "proxy/proxy.h"
 
@@ -18,7 +19,10 @@ static size_t on_data(struct conn *c, struct slice in)
 {
 	struct tlsfront *f = container_of(c, struct tlsfront, conn);
 	f->front.cert = tls_stream_cert(c);
-	h1front_take(f->proxy, c, &f->front, in);
+	if (tls_stream_is_h2(c))
+		h2front_take(f->proxy, c, &f->front, in);
+	else
+		h1front_take(f->proxy, c, &f->front, in);
 	return in.n;
 }
 

@@ -41,7 +41,7 @@ struct exchange *exchange_new(struct proxy *p, struct front *f)
 	x->front = f;
 	x->replayable = true;
 	x->started_ns = monotonic_ns();
-	x->log.proto = STR("HTTP/1.1");
+	x->log.proto = f->h2 ? STR("HTTP/2.0") : STR("HTTP/1.1");
 	x->log.scheme = f->cert != NULL ? STR("https") : STR("http");
 	exchange_dispatch_init(x);
 	return x;
@@ -172,7 +172,8 @@ static void note_request(struct exchange *x, const struct head *h)
 	r->content_type = type != NULL ? type->value : STR("");
 	r->user_agent = agent != NULL ? agent->value : STR("");
 	r->remote_addr = from != NULL ? from->value : STR("");
-	r->proto = h->minor == 0 ? STR("HTTP/1.0") : STR("HTTP/1.1");
+	if (h->minor == 0)
+		r->proto = STR("HTTP/1.0");
 
 	const struct field *id = head_find(h, HDR_X_REQUEST_ID);
 	if (id != NULL && id->value.n != 0) {

@@ -311,24 +311,12 @@ static void say_started(const struct master *m, bool restored)
 	}
 }
 
-/* Better said now than when it is needed. */
-static void check_successor(void)
-{
-	const char *exe = args_executable();
-	if (access(exe, X_OK) != 0)
-		log_warn("uid %u may not execute %s (%s), so SIGHUP will change nothing; chmod o+x "
-			 "the "
-			 "directories above it, or install it elsewhere",
-			 (unsigned)geteuid(), exe, strerror(errno));
-}
-
 static void run(struct master *m, bool restored)
 {
 	crew_init(&m->crew, m->loop, m->settings, &m->estate, &crew_events, m);
 	m->crew.elder = m->registry;
 	upgrade_init(&m->upgrade, m->loop, m->settings, &m->estate, checked, m);
 	say_started(m, restored);
-	check_successor();
 	look_for_orphans(m);
 	start_watchers(m);
 	crew_reap(&m->crew, child_ended); /* who died while nobody listened */
@@ -354,8 +342,7 @@ static void fini(struct master *m)
 	if (m->leases != NULL)
 		leases_free(m->leases);
 	m->leases = NULL;
-	if (m->tree != NULL)
-		tree_close(m->tree);
+	tree_close(m->tree);
 	registry_free(m->registry);
 	tls_free(m->env.tls);
 	board_free(m->estate.board);
@@ -364,19 +351,12 @@ static void fini(struct master *m)
 	ev_loop_destroy(m->loop);
 }
 
-static void set_log_level(const struct proxy_settings *p)
-{
-	enum log_level level;
-	if (log_level_parse(p->log_level, &level))
-		log_set_level(p->debug ? LOG_DEBUG : level);
-}
-
 static int serve(struct settings *settings)
 {
 	static struct master m;
 	const char *handover = getenv(ESTATE_ENV);
 	m.settings = settings;
-	set_log_level(&settings->proxy);
+	start_set_log_level(&settings->proxy);
 	signal(SIGPIPE, SIG_IGN);
 	if (handover != NULL ? !start_restored(settings, handover, &m.estate)
 			     : !start_fresh(settings, &m.estate)) {

@@ -107,6 +107,13 @@ static bool take_lock(const struct proxy_settings *p, struct lock *l)
 	return false;
 }
 
+void start_set_log_level(const struct proxy_settings *p)
+{
+	enum log_level level;
+	if (log_level_parse(p->log_level, &level))
+		log_set_level(p->debug ? LOG_DEBUG : level);
+}
+
 /* stdout is opened anew: O_APPEND and O_NONBLOCK on the descriptor we were given would change
    it for whoever shares it. A socket cannot be opened by name; it is used as it is. */
 int start_open_log(const struct proxy_settings *p)

@@ -31,6 +31,16 @@ static void too_long(struct ev_loop *loop, ev_timer *w, int revents)
 	kill(u->check, SIGKILL);
 }
 
+/* Better said now than when it is needed. */
+static void check_executable(void)
+{
+	const char *exe = args_executable();
+	if (access(exe, X_OK) != 0)
+		log_warn("uid %u may not execute %s (%s), so SIGHUP will change nothing; chmod o+x "
+			 "the directories above it, or install it elsewhere",
+			 (unsigned)geteuid(), exe, strerror(errno));
+}
+
 void upgrade_init(struct upgrade *u, struct ev_loop *loop, const struct settings *settings,
 		  const struct estate *estate, void (*checked)(void *user), void *user)
 {
@@ -43,6 +53,7 @@ void upgrade_init(struct upgrade *u, struct ev_loop *loop, const struct settings
 	};
 	ev_timer_init(&u->limit, too_long, CHECK_LIMIT, 0);
 	u->limit.data = u;
+	check_executable();
 }
 
 char *upgrade_in_force(const struct settings *s, const struct estate *e)

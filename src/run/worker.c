@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "front/h1front.h"
+#include "front/h2front.h"
 #include "front/tlsfront.h"
 #include "proxy/exchange.h"
 #include "run/lock.h"
@@ -37,6 +38,7 @@ static void begin_end(struct worker *w)
 	ev_tstamp limit = (ev_tstamp)w->args->settings->proxy.shutdown_timeout / 1000;
 	w->line->ready = 2;
 	w->proxy.retiring = true;
+	h2front_retire(&w->proxy);
 	ev_timer_set(&w->end, limit, 0);
 	ev_timer_start(w->proxy.loop, &w->end);
 	ev_prepare_start(w->proxy.loop, &w->turn);
@@ -223,7 +225,7 @@ static void init_proxy(struct worker *w)
 	list_init(&p->fronts);
 	list_init(&p->handshakes);
 	if (s->https_port != 0)
-		p->tls = tls_new(w->args->tickets, false);
+		p->tls = tls_new(w->args->tickets, true);
 	p->head_memory = mem_alloc(PROXY_HEAD_MAX);
 	p->head = mem_alloc(sizeof(*p->head));
 }
@@ -283,6 +285,7 @@ static void init_watchers(struct worker *w)
 
 static void fini(struct worker *w)
 {
+	h2front_close_all(&w->proxy);
 	tree_close(w->tree);
 	registry_free(w->proxy.registry);
 	exchange_free_all(&w->proxy);

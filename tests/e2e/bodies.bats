@@ -5,22 +5,6 @@ load helper
 MEGA=1000000
 [ -n "${TORTURE:-}" ] && SIZE=10000000000 || SIZE=200000000
 
-# The most that the workers together have ever had in memory, in kB.
-peak() {
-	local pid sum=0
-	for pid in $(workers); do
-		sum=$((sum + $(awk '/VmHWM/ { print $2 }' "/proc/$pid/status")))
-	done
-	echo "$sum"
-}
-
-flat() {
-	local limit=20000
-	[ -z "$SAN" ] || limit=120000
-	echo "peak before $1 kB, after $2 kB"
-	[ $(($2 - $1)) -lt "$limit" ]
-}
-
 setup_web() {
 	service web
 	start_proxy --body-timeout 60s

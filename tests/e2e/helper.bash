@@ -375,6 +375,22 @@ await() {
 	wait "${JOB[$1]}"
 }
 
+# The most that the workers together have ever had in memory, in kB.
+peak() {
+	local pid sum=0
+	for pid in $(workers); do
+		sum=$((sum + $(awk '/VmHWM/ { print $2 }' "/proc/$pid/status")))
+	done
+	echo "$sum"
+}
+
+flat() {
+	local limit=20000
+	[ -z "$SAN" ] || limit=120000
+	echo "peak before $1 kB, after $2 kB"
+	[ $(($2 - $1)) -lt "$limit" ]
+}
+
 # signal SIGNAL NAME: to all of such a client.
 signal() {
 	kill "-$1" -- "-${JOB[$2]}"

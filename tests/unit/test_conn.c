@@ -225,6 +225,36 @@ static void who_hung_up_can_still_have_said_something(void **state)
 	assert_int_equal(conn_unsent(&rig.conn), 0);
 }
 
+/* What was kept is given to the new owner, what was not sent yet is sent; the old one is told of its end. */
+static void a_connection_changes_hands(void **state)
+{
+	static char got[100000];
+	struct conn heir;
+	size_t sent = 0, heard = 0;
+
+	(void)state;
+	rig.take = 0;
+	hear("first");
+	fill(&sent);
+	conn_hold(&rig.conn);
+	conn_take(&heir, &rig.conn, &events);
+	assert_int_equal(rig.closes, 0);
+	conn_drop(&rig.conn);
+	assert_int_equal(rig.closes, 1);
+	rig.take = SIZE_MAX;
+	hear("second");
+	assert_string_equal(rig.got, "[first][first][second]");
+	for (int i = 0; i < 1000 && heard < sent; i++) {
+		ssize_t n = recv(rig.other, got, sizeof(got), 0);
+		heard += n > 0 ? (size_t)n : 0;
+		turn();
+	}
+	assert_int_equal(heard, sent);
+	conn_close(&heir);
+	assert_int_equal(rig.closes, 2);
+	rig.closes = 1; /* as the others leave it */
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, rig_up, rig_down)
 
 int main(void)
@@ -237,6 +267,7 @@ int main(void)
 		TEST(closing_inside_is_told_afterwards),
 		TEST(what_does_not_fit_is_sent_later_and_then_the_end),
 		TEST(who_hung_up_can_still_have_said_something),
+		TEST(a_connection_changes_hands),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -169,7 +169,8 @@ static void test_limits(void **state)
 		{"--max-request-line lots", "not a size"},
 		{"--debug=maybe", "use true or false"},
 		{"--https-port 70000", "not a port; use 1 to 65535, or 0 for none"},
-		{"--h2c", "h2c is not built yet"},
+		{"--h2c=maybe", "use true or false"},
+		{"--max-streams 0", "use 1 to 10000"},
 		{"--acme-email=me@example.com", "acme_email is not built yet"},
 	};
 	(void)state;
