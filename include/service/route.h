@@ -32,6 +32,8 @@ bool routes_remove(struct routes *r, struct str host, struct str prefix, const s
 /* host normalised (http/message.h host_normalise); path as sent. NULL: nobody. *prefix_len:
    length of the prefix that matched, 0 for "/". */
 void *routes_find(const struct routes *r, struct str host, struct str path, size_t *prefix_len);
+/* Has anybody a claim below that host? */
+bool routes_know(const struct routes *r, struct str host);
 /* Who has that host and prefix now (to name the winner of a conflict). */
 const struct claim *routes_holder(const struct routes *r, struct str host, struct str prefix);
 

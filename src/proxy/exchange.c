@@ -251,9 +251,12 @@ void exchange_start(struct exchange *x, struct head *h, struct str raw)
 	}
 	exchange_log_fields(x, h, false);
 	struct str path = stripped_path(x, h, prefix);
-	if (service_door(x->service) != DOOR_OPEN && exchange_answer_at_door(x, path))
+	enum service_door door = service_door(x->service);
+	if (door != DOOR_OPEN && exchange_answer_health(x, path))
 		return;
 	int refused = exchange_judge_tls(x, h, prefix);
+	if (refused == 0 && door == DOOR_STOPPED)
+		refused = 503;
 	if (refused != 0) {
 		exchange_refuse(x, refused);
 		return;

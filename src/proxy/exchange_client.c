@@ -56,16 +56,17 @@ static int redirect(struct exchange *x, const struct head *h)
 }
 
 /* A host with TLS, asked by http. Until it has a certificate it is served; but never where a client would have to
-   show one of its own. */
+   show one of its own: nobody has looked at that. */
 static int judge_http(struct exchange *x, const struct head *h, struct service *root)
 {
 	const struct service_settings *s = service_settings(root);
 	bool guarded = s->tls_client_ca[0] != '\0';
-	if (!s->tls_redirect || came_by_https(x, h))
+	bool redirects = s->tls_redirect && x->proxy->settings->https_port != 0;
+	if (guarded)
+		return redirects ? redirect(x, h) : 503;
+	if (!redirects || came_by_https(x, h))
 		return 0;
-	if (x->proxy->settings->https_port == 0)
-		return guarded ? 503 : 0;
-	return guarded || service_has_certificate(root) ? redirect(x, h) : 0;
+	return service_has_certificate(root) ? redirect(x, h) : 0;
 }
 
 static int judge_https(struct exchange *x, struct service *root)

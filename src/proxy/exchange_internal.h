@@ -70,9 +70,9 @@ void exchange_add_tls_fields(const struct exchange *x, struct head *h);
 /* Are the client's forwarding fields believed? */
 bool exchange_trusts(const struct exchange *x);
 
-/* exchange_page.c: a service that is paused or stopped lets its proxy answer this one. True: it has, and x is
-   gone. path: as the app would see it. */
-bool exchange_answer_at_door(struct exchange *x, struct str path);
+/* exchange_page.c: a health check of a service that is paused or stopped is answered by its proxy. True: it has been,
+   and x is gone. path: as the app would see it. */
+bool exchange_answer_health(struct exchange *x, struct str path);
 
 /* exchange.c */
 void exchange_end(struct exchange *x, bool whole);

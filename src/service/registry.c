@@ -111,10 +111,10 @@ struct tls_cert *registry_choose_certificate(void *user, struct str name)
 		return NULL;
 	s = registry_root(r, host);
 	/* An address is no server name (RFC 6066 3), and yet some clients put theirs there. */
-	if (s == NULL)
-		return is_address(host) ? default_certificate(r) : NULL;
-	if (service_has_tls(s))
+	if (s != NULL && service_has_tls(s))
 		return service_certificate(s);
+	if (s == NULL && !routes_know(r->book.routes, host))
+		return is_address(host) ? default_certificate(r) : NULL;
 	struct tls_cert *other = default_certificate(r);
 	return other != NULL ? other : cert_book_nobody(&r->book.certs);
 }

@@ -230,13 +230,22 @@ static const struct host *find_wild(const struct routes *r, struct str host)
 	return NULL;
 }
 
-void *routes_find(const struct routes *r, struct str host, struct str path, size_t *prefix_len)
+/* The first of exact host, wildcard and catch-all that has any claim decides. */
+static const struct host *find_host(const struct routes *r, struct str host)
 {
 	const struct host *h = map_get(&r->exact, host);
 
 	if (h == NULL && r->wild.count != 0)
 		h = find_wild(r, host);
-	if (h == NULL)
-		h = &r->any;
-	return find_below(h, path, prefix_len);
+	return h == NULL ? &r->any : h;
+}
+
+void *routes_find(const struct routes *r, struct str host, struct str path, size_t *prefix_len)
+{
+	return find_below(find_host(r, host), path, prefix_len);
+}
+
+bool routes_know(const struct routes *r, struct str host)
+{
+	return !host_is_empty(find_host(r, host));
 }

@@ -90,7 +90,29 @@ setup_file() {
 	ready web
 	same 503 "$(scode plain.org / -k)"
 	same 200 "$(code plain.org /)"
+	# Nor is a host that has only a service for one of its paths.
+	service part v3
+	ini part 'hosts = part.org' 'path_prefix = /x'
+	ready part
+	same 503 "$(scode part.org /x -k)"
+	same 200 "$(code part.org /x)"
 	same 404 "$(scode a.org / -H 'Host: nobody.org')"
+	stop_proxy
+}
+
+@test "a stopped host: http is sent to https all the same, and the maintenance page carries HSTS" {
+	tls_service web a.org
+	ini web 'hosts = a.org' 'tls = true' 'hsts = max-age=77'
+	start_tls_proxy
+	ready web
+	put web stop "back soon"
+	kp wait web --paused
+	same 301 "$(code a.org /)"
+	run sget a.org / -i
+	contains "503" "$output"
+	contains "strict-transport-security: max-age=77" "$output"
+	contains "back soon" "$output"
+	same 200 "$(code a.org /up)"
 	stop_proxy
 }
 
@@ -139,6 +161,11 @@ setup_file() {
 	[ "$status" -ne 0 ]
 	same 421 "$(scode b.org / -k -H 'Host: a.org')"
 	same 301 "$(code a.org /)"
+	# By http nobody has looked at a client's certificate.
+	ini web 'hosts = a.org' 'tls = true' "tls_client_ca = $CA.pem" 'tls_redirect = false'
+	kp wait web --ready
+	same 503 "$(code a.org /)"
+	same 200 "$(scode a.org / --cert "$T/client.pem")"
 	# Taken away it must not be served to anybody, and no session goes on.
 	ini web 'hosts = a.org' 'tls = true' 'tls_client_ca = /nowhere.pem'
 	eventually certificate_says web /nowhere.pem
