@@ -9,6 +9,9 @@
 #include "tls_internal.h"
 
 #define PIECE (128 * 1024) /* of plain text that is sealed before it is tried to send */
+/* Sealed, and not taken by the socket. What OpenSSL answers by itself (to each try to renegotiate) a client need
+   not read; who lets more of it gather is gone. */
+#define UNSENT_MAX (2 * PIECE)
 
 struct tls_stream {
 	struct conn_stream base;
@@ -219,7 +222,8 @@ static ssize_t tls_recv(struct conn *c, void *p, size_t n)
 		ssize_t got = receive(c, s, p, n, &opened);
 		if (got <= 0)
 			return got; /* a FIN alone ends it like a close_notify: HTTP knows its own ends */
-		s->failed = !push(c, s) || s->failed; /* what was read counts first */
+		/* What was read counts first. */
+		s->failed = !push(c, s) || s->base.unsent > UNSENT_MAX || s->failed;
 	}
 	bool over = s->ended || s->failed;
 	s->base.more = opened != 0 && (over || buf_used(&s->in) != 0 || SSL_pending(s->ssl) != 0);
