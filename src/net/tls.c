@@ -125,6 +125,7 @@ SSL_CTX *tls_context(struct tls *t)
 	SSL_CTX_set_timeout(ctx, TLS_SESSION_SECONDS);
 	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
 	SSL_CTX_set_tlsext_servername_callback(ctx, on_name);
+	SSL_CTX_set_msg_callback(ctx, tls_stream_heard);
 	if (t->tickets == NULL) {
 		SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
 		SSL_CTX_set_num_tickets(ctx, 0);

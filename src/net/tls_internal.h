@@ -42,6 +42,8 @@ SSL_CTX *tls_context(struct tls *t);
 BIO_METHOD *tls_stream_bio(void);
 /* The certificate that the handshake has chosen: the stream counts itself in. */
 void tls_stream_chose(SSL *ssl, struct tls_cert *c);
+/* OpenSSL's message callback. */
+void tls_stream_heard(int out, int version, int type, const void *p, size_t n, SSL *ssl, void *arg);
 
 struct tls *tls_of(SSL *ssl);
 

@@ -9,9 +9,9 @@
 #include "tls_internal.h"
 
 #define PIECE (128 * 1024) /* of plain text that is sealed before it is tried to send */
-/* Sealed, and not taken by the socket. What OpenSSL answers by itself (to each try to renegotiate) a client need
-   not read; who lets more of it gather is gone. */
-#define UNSENT_MAX (2 * PIECE)
+/* Of a connection's life. Each costs a derivation of keys, or an answer that the client need not read; clients in
+   earnest have one in 100 GB. */
+#define ASIDES_MAX 100
 
 struct tls_stream {
 	struct conn_stream base;
@@ -21,6 +21,7 @@ struct tls_stream {
 	struct str input;      /* what is left of what was received; valid within recv */
 	struct buf in;         /* received, and not wanted yet */
 	struct buf out;        /* sealed, and not taken by the socket yet */
+	unsigned asides;       /* new keys, and alerts in answer to what is not done here */
 	bool ended;            /* the client has said that nothing more comes */
 	bool failed;
 };
@@ -46,11 +47,24 @@ void tls_stream_chose(SSL *ssl, struct tls_cert *c)
 
 /* ---- what OpenSSL reads from and writes to ---- */
 
+void tls_stream_heard(int out, int version, int type, const void *p, size_t n, SSL *ssl, void *arg)
+{
+	struct tls_stream *s = SSL_get_app_data(ssl);
+	bool new_keys = out == 0 && type == SSL3_RT_HANDSHAKE && n != 0 &&
+			*(const uint8_t *)p == SSL3_MT_KEY_UPDATE;
+	(void)version;
+	(void)arg;
+	if (new_keys || (out != 0 && type == SSL3_RT_ALERT))
+		s->asides++;
+}
+
 static int bio_read(BIO *b, char *p, int n)
 {
 	struct tls_stream *s = BIO_get_data(b);
 	size_t take = s->input.n < (size_t)n ? s->input.n : (size_t)n;
 	BIO_clear_retry_flags(b);
+	if (s->asides > ASIDES_MAX)
+		return -1;
 	if (take == 0) {
 		BIO_set_retry_read(b);
 		return -1;
@@ -222,8 +236,7 @@ static ssize_t tls_recv(struct conn *c, void *p, size_t n)
 		ssize_t got = receive(c, s, p, n, &opened);
 		if (got <= 0)
 			return got; /* a FIN alone ends it like a close_notify: HTTP knows its own ends */
-		/* What was read counts first. */
-		s->failed = !push(c, s) || s->base.unsent > UNSENT_MAX || s->failed;
+		s->failed = !push(c, s) || s->failed; /* what was read counts first */
 	}
 	bool over = s->ended || s->failed;
 	s->base.more = opened != 0 && (over || buf_used(&s->in) != 0 || SSL_pending(s->ssl) != 0);

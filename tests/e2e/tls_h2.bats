@@ -137,6 +137,15 @@ told() {
 	same "421 200 0" "$(sget a.org / --http2 -H 'Host: b.org' -o /dev/null -w '%{http_code} ' \
 		"https://a.org:$TLS_PORT/" --next --http2 -sS --cacert "$CA.pem" --connect-to "::127.0.0.1:$TLS_PORT" \
 		-o /dev/null -w '%{http_code} %{num_connects}')"
+	# The same certificate is not enough for a host that asks for the client's.
+	ini twin 'hosts = c.org' 'tls = true' "tls_client_ca = $CA.pem"
+	chmod o+x "$BATS_FILE_TMPDIR" "$BATS_RUN_TMPDIR"
+	make_cert "$T/client.pem" client
+	asks() { same 421 "$(scode a.org / --http2 -H 'Host: c.org')"; }
+	eventually asks
+	same "version v1" "$(sget a.org / --http2)"
+	contains "HTTP/2 421" "$(sget c.org / -k -i --http2 --cert "$T/client.pem" -H 'Host: a.org')"
+	contains "HTTP/2 200" "$(sget c.org / -k -i --http2 --cert "$T/client.pem")"
 	stop_proxy
 }
 
@@ -305,7 +314,7 @@ told() {
 
 @test "floods end with their connection, others are served: resets, and handshakes that are broken off" {
 	web
-	local resets= i get=(:method GET :scheme https :path '/slow?ms=500' :authority a.org)
+	local resets='' i get=(:method GET :scheme https :path '/slow?ms=500' :authority a.org)
 	for i in $(seq 1 2 249); do
 		resets+=$(head_of 1 "$i" "${get[@]}")$(frame 3 0 "$i" '\0\0\0\010')
 	done

@@ -349,6 +349,26 @@ static void another_owner_goes_on(void **state)
 	assert_true(has_got("hello again"));
 }
 
+static void new_keys(int times)
+{
+	for (int i = 0; i < times && rig.errors == 0; i++) {
+		assert_int_equal(SSL_key_update(rig.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+		assert_int_equal(SSL_do_handshake(rig.ssl), 1);
+		turn();
+	}
+}
+
+static void new_keys_now_and_then_but_no_flood(void **state)
+{
+	(void)state;
+	assert_int_equal(shake(), 1);
+	new_keys(10);
+	say("hello");
+	assert_true(has_got("hello"));
+	new_keys(1000);
+	assert_int_equal(rig.errors, 1);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, rig_up, rig_down)
 
 int main(void)
@@ -366,6 +386,7 @@ int main(void)
 		TEST(a_fin_alone_is_an_end),
 		TEST(what_is_broken_off_has_no_end),
 		TEST(another_owner_goes_on),
+		TEST(new_keys_now_and_then_but_no_flood),
 	};
 	signal(SIGPIPE, SIG_IGN); /* OpenSSL's client writes as it likes */
 	return cmocka_run_group_tests(tests, NULL, NULL);
